@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The options of a volume. ONE table (OPTIONS below) makes `struct options`, the parser of -o and of the configuration file, the text of
+ * --help and the list in assetfs(1); tests/sh/options.sh proves that they agree. Adding an option is adding a row.
+ *
+ * Order: built-in default, then /etc/assetfs/assetfs.conf, then $XDG_CONFIG_HOME/assetfs/assetfs.conf (or only the -c FILE), section [volume NAME]; then -o.
+ * One thread.
+ */
+#ifndef ASSETFS_OPTIONS_H
+#define ASSETFS_OPTIONS_H
+
+#include "base/base.h"
+#include "base/buf.h"
+
+enum durability { DURABILITY_BUCKET, DURABILITY_CLOSE, DURABILITY_LOCAL };
+
+/*   field          type      name             default     argument  help */
+#define OPTIONS(X)                                                                                                                  \
+    X(key_file,       PATH,     "key_file",       NULL,     "FILE",     "the volume key (default: found by its id in $XDG_CONFIG_HOME/assetfs/keys)")  \
+    X(cache_dir,      PATH,     "cache_dir",      NULL,     "DIR",      "local state of this volume (default: $XDG_CACHE_HOME/assetfs/<volume id>)")  \
+    X(cache_size,     SIZE,     "cache_size",     "20G",    "SIZE",     "largest size of the block cache")                           \
+    X(min_free,       SIZE,     "min_free",       "1G",     "SIZE",     "space to leave free on the disk of the local state")        \
+    X(max_file_size,  SIZE,     "max_file_size",  "1T",     "SIZE",     "largest file that can be written")                          \
+    X(read_ahead,     SIZE,     "read_ahead",     "16M",    "SIZE",     "how far to read ahead of a sequential reader")              \
+    X(durability,     DURABILITY, "durability",   "bucket", "bucket|close|local", "what waits for the bucket: fsync (bucket), every close as well (close), nothing (local)") \
+    X(fsync_timeout,  DURATION, "fsync_timeout",  "60s",    "TIME",     "how long fsync waits before it fails; the data stays queued") \
+    X(drain_timeout,  DURATION, "drain_timeout",  "30s",    "TIME",     "how long unmounting waits for uploads; the rest stays queued") \
+    X(timeout,        DURATION, "timeout",        "60s",    "TIME",     "how long a read waits for the bucket before it fails")      \
+    X(settle,         DURATION, "settle",         "500ms",  "TIME",     "how long a closed file rests before it is uploaded")        \
+    X(poll,           DURATION, "poll",           "5s",     "TIME",     "how often to look for other hosts' changes while the mount is in use") \
+    X(prefix,         STRING,   "prefix",         ".assetfs", "NAME",   "where the volume keeps its journal in the bucket")          \
+    X(host_label,     STRING,   "host_label",     NULL,     "NAME",     "name of this host in the journal and in conflicted copies (default: the host's name)") \
+    X(uid,            ID,       "uid",            NULL,     "UID",      "show every file as owned by this user")                     \
+    X(gid,            ID,       "gid",            NULL,     "GID",      "show every file as owned by this group")                    \
+    X(umask,          OCTAL,    "umask",          NULL,     "OCTAL",    "permission bits taken away from what is shown")             \
+    X(allow_other,    FLAG,     "allow_other",    NULL,     NULL,       "other users may use the mount (implies default_permissions)") \
+    X(ro,             FLAG,     "ro",             NULL,     NULL,       "read-only mount")                                           \
+    X(noexec,         FLAG,     "noexec",         NULL,     NULL,       "no program can be run from the mount")                      \
+    X(debug,          FLAG,     "debug",          NULL,     NULL,       "log what is going on, in detail")
+
+#define OPTION_CTYPE_PATH char *
+#define OPTION_CTYPE_STRING char *
+#define OPTION_CTYPE_SIZE uint64_t
+#define OPTION_CTYPE_DURATION int64_t       /* ns */
+#define OPTION_CTYPE_DURABILITY enum durability
+#define OPTION_CTYPE_ID int64_t             /* -1: not given */
+#define OPTION_CTYPE_OCTAL int64_t          /* -1: not given */
+#define OPTION_CTYPE_FLAG bool
+
+struct options {
+#define X(field, type, name, def, arg, help) OPTION_CTYPE_##type field;
+    OPTIONS(X)
+#undef X
+    char *volume; /* as the user named it */
+    char *url;    /* file:///srv/bucket */
+};
+
+/* Fills in the defaults. options_free() releases the strings. */
+void options_init(struct options *);
+void options_free(struct options *);
+
+/* One "name=value" or "flag" (also "name" alone for a flag, "flag=yes|no"). -EINVAL with one sentence in `why` (unknown option - with the nearest name -, bad value, missing value).
+ * What mount(8), fstab and systemd write and what means nothing here (defaults, auto, noauto, nofail, _netdev, user, nosuid, nodev, noatime, x-*, comment=, ...) is
+ * accepted; "rw" and "exec" take back "ro" and "noexec"; suid, dev, sync and dirsync are refused, for they promise what is not there. See options.c. */
+int options_set(struct options *, const char *assignment, struct buf *why) ATTR_WARN_UNUSED;
+/* A comma-separated list as after -o; "\," is a comma inside a value. Empty items are skipped; the first error ends it. */
+int options_set_list(struct options *, const char *list, struct buf *why) ATTR_WARN_UNUSED;
+
+/* Finds VOLUME: an URL (contains "://", no file is read then), or the name of a [volume NAME] section, which must have `url =`; sets volume, url and the options of the
+ * section. A default file that is not there counts as empty, a -c FILE must be there. Paths in a file are absolute or begin with "~/".
+ * conf: the -c FILE, or NULL for the default files. -ENOENT: no such volume (why lists those there are), -EINVAL: an error in a file (why has file and line). */
+int options_load(struct options *, const char *conf, const char *volume, struct buf *why) ATTR_WARN_UNUSED;
+/* True for the name of an option whose value is a path. After -o a relative one is made absolute at once: the daemon's working directory is "/". */
+bool options_is_path(const char *name);
+/* What contradicts itself, after all is set. -EINVAL with a sentence. */
+int options_check(const struct options *, struct buf *why) ATTR_WARN_UNUSED;
+
+/* The table as text: one option a line for --help. */
+void options_help(struct buf *);
+/* The table as mdoc(7) list items for assetfs(1). */
+void options_mdoc(struct buf *);
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * assetfs init: makes a new volume. The key is saved before anything is put that only the key can read; it is removed again when the volume was not made.
+ */
+#include "base/digest.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/volume_key.h"
+#include "cmd/command.h"
+#include "cmd/volume_args.h"
+#include "store/open.h"
+#include "tree/tree.h"
+#include <getopt.h>
+#include <limits.h>
+#include <openssl/crypto.h>
+#include <pwd.h>
+
+struct init {
+    const struct options *opt;
+    bool plain;
+    struct loop *loop;
+    struct env *env;
+    struct store_pair stores;
+    struct keyring *keys;
+    uint8_t id[16];
+    char *key_path; /* the fresh key file */
+    char code[VOLUME_KEY_CODE_SIZE];
+    struct buf why;
+};
+
+struct put {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool done; /* guarded by mutex, as the rest */
+    int err;
+    struct buf *why;
+};
+
+static void put_done(void *arg, int err, const char *why) {
+    struct put *p = arg;
+    SCOPE_LOCK(&p->mutex);
+    p->done = true;
+    p->err = err;
+    if (why && err != -EEXIST)
+        buf_append_str(p->why, why);
+    pthread_cond_signal(&p->changed);
+}
+
+static int put_and_wait(struct init *in, const char *key, const char *text) {
+    struct put p = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .why = &in->why};
+    struct store_put put = {.key = key, .bytes = text, .fd = -1, .size = strlen(text), .content_type = "text/plain"};
+    digest_of(text, put.size, put.sha256);
+    store_put_if_absent(in->stores.writer, &put, put_done, &p);
+    pthread_mutex_lock(&p.mutex);
+    while (!p.done)
+        pthread_cond_wait(&p.changed, &p.mutex);
+    pthread_mutex_unlock(&p.mutex);
+    return p.err;
+}
+
+/* Everything rests on it that a key is put once: a bucket that lets a second put through would lose what others wrote. */
+static int check_put_once(struct init *in) {
+    CLEANUP_FREE char *key = xasprintf("%s/check", in->opt->prefix);
+    int r = put_and_wait(in, key, "assetfs probes here\n");
+    if (r == 0)
+        r = put_and_wait(in, key, "assetfs probes here\n");
+    if (r == -EEXIST)
+        return 0;
+    if (r == 0) {
+        buf_printf(&in->why, "%s lets an object be overwritten in spite of If-None-Match: it cannot hold a volume", in->opt->url);
+        r = -EOPNOTSUPP;
+    } else if (in->why.len == 0) {
+        buf_printf(&in->why, "nothing can be put into %s: %s", in->opt->url, strerror(-r));
+    }
+    return r;
+}
+
+static int check_absent(struct init *in) {
+    CLEANUP_BUF struct buf why = BUF_INIT(65536);
+    uint8_t id[SEAL_KEY_ID_SIZE];
+    bool plain;
+    int r = tree_peek(in->env, in->stores.reader, in->opt->prefix, &plain, id, &why);
+    if (r == -ENOENT)
+        return 0;
+    if (r == 0)
+        buf_printf(&in->why, "there is a volume at %s already", in->opt->url);
+    else
+        buf_printf(&in->why, "%s", why.len ? buf_str(&why) : strerror(-r));
+    return r == 0 ? -EEXIST : r;
+}
+
+static int save_key(struct init *in) {
+    uint8_t key[SEAL_KEY_SIZE];
+    char hex[33];
+    CLEANUP_FREE char *dir = volume_key_dir();
+    hex_encode(in->id, sizeof in->id, hex);
+    CLEANUP_FREE char *path = in->opt->key_file ? xstrdup(in->opt->key_file) : dir ? xasprintf("%s/%s", dir, hex) : NULL;
+    if (!path) {
+        buf_printf(&in->why, "there is no place for the volume key: set HOME or XDG_CONFIG_HOME, or give key_file=");
+        return -ENOENT;
+    }
+    env_random(in->env, key, sizeof key);
+    int r = volume_key_save(path, key);
+    if (r == 0) {
+        keyring_add(in->keys, key);
+        volume_key_code(key, in->code);
+        in->key_path = STEAL_PTR(&path);
+    } else {
+        buf_printf(&in->why, r == -EEXIST ? "%s is there already, and a key is never replaced: give another key_file="
+                                          : "the volume key cannot be saved as %s",
+                   path);
+    }
+    OPENSSL_cleanse(key, sizeof key);
+    return r;
+}
+
+static int put_superblock(struct init *in) {
+    char host[HOST_NAME_MAX + 1] = "", user[64];
+    struct passwd *pw = getpwuid(getuid());
+    gethostname(host, sizeof host - 1);
+    snprintf(user, sizeof user, "%u", (unsigned)getuid());
+    return tree_init(in->env, in->stores.writer, in->keys, in->opt->prefix, in->id,
+                     in->opt->host_label ? in->opt->host_label : host, pw ? pw->pw_name : user, getuid(), getgid(), &in->why);
+}
+
+static int make_volume(struct init *in) {
+    int r = loop_new(2, &in->loop);
+    if (r < 0)
+        return r;
+    in->env = loop_env(in->loop);
+    env_random(in->env, in->id, sizeof in->id);
+    in->keys = keyring_new();
+    r = store_open(in->env, NULL, in->opt->url, STORE_OPEN_CREATE, &in->stores, &in->why);
+    if (r == 0)
+        r = check_absent(in);
+    if (r == 0)
+        r = check_put_once(in);
+    if (r == 0 && !in->plain)
+        r = save_key(in);
+    if (r == 0)
+        r = put_superblock(in);
+    return r;
+}
+
+static void report(const struct init *in) {
+    char hex[33];
+    hex_encode(in->id, sizeof in->id, hex);
+    printf("Volume %s was made in %s.\n", hex, in->opt->url);
+    if (in->plain)
+        printf("It is plain: everybody who can read the bucket can read its names.\n");
+    else
+        printf("The volume key is in %s. Its recovery code is\n\n    %s\n\n"
+               "Keep the code in a safe place: without it, or that file, the names in this volume are unreadable, for everybody\n"
+               "and for good. On another host: assetfs key import %s\n",
+               in->key_path, in->code, in->opt->volume);
+}
+
+static int init_volume(const struct options *opt, bool plain) {
+    struct init in = {.opt = opt, .plain = plain, .why = BUF_INIT(65536)};
+    int r = make_volume(&in);
+    if (r == 0) {
+        report(&in);
+    } else {
+        if (in.why.len)
+            log_error("%s", buf_str(&in.why));
+        else
+            log_errno(r, "%s: the volume cannot be made", opt->url);
+        /* A put whose answer was lost may have made the volume: then its key must stay. */
+        if (in.key_path && (r == -EIO || r == -ETIMEDOUT))
+            log_warning("the volume may have been made all the same: its key stays in %s", in.key_path);
+        else if (in.key_path)
+            unlink(in.key_path);
+    }
+    store_pair_free(&in.stores);
+    loop_free(in.loop);
+    keyring_free(in.keys);
+    OPENSSL_cleanse(in.code, sizeof in.code);
+    free(in.key_path);
+    buf_free(&in.why);
+    return r == 0 ? STATUS_DONE : STATUS_FAILED;
+}
+
+/* --plain is the one long option: taken out before the letters are read. */
+static bool take_plain(int *argc, char **argv) {
+    bool plain = false;
+    int n = 1;
+    for (int i = 1; i < *argc; i++)
+        if (!strcmp(argv[i], "--plain"))
+            plain = true;
+        else
+            argv[n++] = argv[i];
+    argv[n] = NULL;
+    *argc = n;
+    return plain;
+}
+
+static int run_init(int argc, char **argv) {
+    CLEANUP_VOLUME_ARGS struct volume_args args;
+    bool plain = take_plain(&argc, argv);
+    int status = volume_args_parse(&cmd_init, argc, argv, "", 0, &args);
+    return status == STATUS_DONE ? init_volume(&args.opt, plain) : status;
+}
+
+const struct command cmd_init = {
+    .name = "init",
+    .usage = "[-c FILE] [-o OPTION,...] [--plain] VOLUME",
+    .summary = "make a new volume in a bucket, and its key",
+    .help = "  -c FILE          read this configuration file instead of the default ones\n"
+            "  -o OPTION,...    options, see below\n"
+            "  --plain          no key: names are readable for everybody who can read the bucket\n",
+    .takes_options = true,
+    .run = run_init,
+};

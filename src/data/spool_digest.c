@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "data/spool.h"
+#include "data/spool_parts.h"
+#include <fcntl.h>
+#include <utlist.h>
+
+/* Hashing behind the writer begins, and goes on, when so much is there; a smaller file is hashed once, when it is asked for. */
+#define BEHIND_MIN ((uint64_t)8 << 20)
+#define CHUNK ((size_t)256 << 10)
+
+struct digest_wait {
+    struct digest_wait *next;
+    struct spool_file *file;
+    spool_digest_done done;
+    void *arg;
+    int err;
+};
+
+void file_digest_init(struct file_digest *d) {
+    pthread_mutex_init(&d->lock, NULL);
+}
+
+void file_digest_destroy(struct file_digest *d) {
+    digest_stream_free(d->stream);
+    free(d->digests);
+    pthread_mutex_destroy(&d->lock);
+}
+
+/* Feeds [from, to) of the file to the stream; to may be UINT64_MAX: the file's end. -ENODATA: it ends before. */
+static int feed(struct spool_file *f, struct digest_stream *stream, uint64_t from, uint64_t to) {
+    CLEANUP_FREE unsigned char *buf = xmalloc(CHUNK);
+    while (from < to) {
+        ssize_t n = pread(f->fd, buf, (size_t)MIN(CHUNK, to - from), (off_t)from);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            return to == UINT64_MAX ? 0 : -ENODATA;
+        digest_stream_update(stream, buf, (size_t)n);
+        from += (uint64_t)n;
+    }
+    return 0;
+}
+
+/* Lock held; nobody has the stream. */
+static void throw_away(struct file_digest *d) {
+    d->stream = digest_stream_free(d->stream);
+    d->claimed = 0;
+}
+
+static void behind_job(void *arg) {
+    struct spool_file *f = arg;
+    struct file_digest *d = &f->digest;
+    uint64_t to;
+    {
+        SCOPE_LOCK(&d->lock);
+        to = d->claimed;
+    }
+    int r = feed(f, d->stream, digest_stream_bytes(d->stream), to);
+    if (r < 0) {
+        SCOPE_LOCK(&d->lock);
+        d->stale = true;
+    }
+}
+
+static void final_begin(struct spool_file *);
+static void behind_begin(struct spool_file *);
+
+static bool behind_due(const struct file_digest *d) {
+    return !d->stale && !d->final && !d->running && d->end >= d->claimed + BEHIND_MIN;
+}
+
+static void behind_done(void *arg) {
+    struct spool_file *f = arg;
+    struct file_digest *d = &f->digest;
+    bool more, wanted;
+    {
+        SCOPE_LOCK(&d->lock);
+        d->running = false;
+        if (d->stale)
+            throw_away(d);
+        wanted = d->waiters != NULL;
+        more = !wanted && behind_due(d);
+        d->running = wanted || more;
+        if (more)
+            d->claimed = d->end;
+    }
+    if (wanted)
+        final_begin(f);
+    else if (more)
+        behind_begin(f);
+    spool_unref(f);
+}
+
+/* `running` has been set: the stream is ours. */
+static void behind_begin(struct spool_file *f) {
+    if (!f->digest.stream)
+        f->digest.stream = digest_stream_new();
+    env_work(f->spool->cfg.env, behind_job, behind_done, spool_ref(f));
+}
+
+/* The look comes after the write: a job that began before it has either claimed these bytes, then its stream is stale, or reads
+ * the new ones. */
+void file_digest_wrote(struct spool_file *f, uint64_t off, uint64_t len) {
+    struct file_digest *d = &f->digest;
+    bool due;
+    {
+        SCOPE_LOCK(&d->lock);
+        if (off < d->claimed)
+            d->stale = true;
+        if (off <= d->end && off + len > d->end)
+            d->end = off + len;
+        due = behind_due(d);
+        if (due) {
+            d->running = true;
+            d->claimed = d->end;
+        }
+    }
+    if (due)
+        behind_begin(f);
+}
+
+void file_digest_changed(struct spool_file *f, uint64_t off) {
+    struct file_digest *d = &f->digest;
+    SCOPE_LOCK(&d->lock);
+    if (off < d->claimed)
+        d->stale = true;
+}
+
+void file_digest_cut(struct spool_file *f, uint64_t size) {
+    struct file_digest *d = &f->digest;
+    file_digest_changed(f, size);
+    SCOPE_LOCK(&d->lock);
+    d->end = MIN(d->end, size);
+}
+
+/* On a worker: the rest, or all of it where the stream was of no use. */
+static void final_job(void *arg) {
+    struct spool_file *f = arg;
+    struct file_digest *d = &f->digest;
+    if (!d->stream)
+        d->stream = digest_stream_new();
+    int r = feed(f, d->stream, digest_stream_bytes(d->stream), UINT64_MAX);
+    uint8_t id[DIGEST_SIZE];
+    uint8_t *digests = NULL;
+    size_t n = 0;
+    if (r == 0)
+        digest_stream_final(d->stream, id, &digests, &n);
+    SCOPE_LOCK(&d->lock);
+    throw_away(d);
+    struct digest_wait *w;
+    LL_FOREACH(d->waiters, w) {
+        w->err = r;
+    }
+    if (r < 0)
+        return;
+    memcpy(d->id, id, sizeof d->id);
+    d->digests = digests;
+    d->n_digests = n;
+    d->final = true;
+}
+
+static void final_done(void *arg) {
+    struct spool_file *f = arg;
+    struct file_digest *d = &f->digest;
+    struct digest_wait *list;
+    {
+        SCOPE_LOCK(&d->lock);
+        d->running = false;
+        list = STEAL_PTR(&d->waiters);
+    }
+    for (struct digest_wait *w = list, *next; w; w = next) {
+        next = w->next;
+        if (!d->final && w->err == 0)
+            w->err = -EIO;
+        w->done(w->arg, w->err, d->id, d->digests, d->n_digests);
+        spool_unref(w->file);
+        free(w);
+    }
+    spool_unref(f);
+}
+
+/* `running` has been set. */
+static void final_begin(struct spool_file *f) {
+    env_work(f->spool->cfg.env, final_job, final_done, spool_ref(f));
+}
+
+void spool_digest(struct spool_file *f, spool_digest_done done, void *arg) {
+    struct file_digest *d = &f->digest;
+    bool begin = false, final;
+    if (!atomic_load(&f->sealed) || atomic_load(&f->map_state) == MAP_PARTIAL) {
+        done(arg, -EINVAL, NULL, NULL, 0);
+        return;
+    }
+    {
+        SCOPE_LOCK(&d->lock);
+        final = d->final;
+        if (!final) {
+            struct digest_wait *w = xcalloc(1, sizeof *w);
+            *w = (struct digest_wait){.file = spool_ref(f), .done = done, .arg = arg};
+            LL_APPEND(d->waiters, w);
+            begin = !d->running;
+            d->running = true;
+            if (begin && d->stale)
+                throw_away(d);
+        }
+    }
+    if (begin)
+        final_begin(f);
+    if (final)
+        done(arg, 0, d->id, d->digests, d->n_digests);
+}
+
+bool file_digest_is(struct spool_file *f, const uint8_t id[DIGEST_SIZE]) {
+    struct file_digest *d = &f->digest;
+    SCOPE_LOCK(&d->lock);
+    return d->final && memcmp(d->id, id, DIGEST_SIZE) == 0;
+}

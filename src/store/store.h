@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The one contract between assetfs and a place where objects are: put once, read ranges, perhaps list.
+ * Implementations: store/dir.h (a local directory); a network store, and tests' fault wrapper, are further ones.
+ *
+ * An object is immutable: it is put once under its key and never changes, is never overwritten, never deleted.
+ *
+ * Concurrency: every operation may be called from any thread, any number at once. Completions (`done`) run on the
+ * environment's loop (base/env.h), one after another, exactly once for each operation, never inside the call that
+ * started it. Operations on one key are ordered only by completion: what was put (0 or -EEXIST seen) can be read.
+ * No operation may be started after store_free() was called; store_free() must be called when none is under way.
+ *
+ * Keys are byte strings without NUL, 1..1024 bytes, relative to the volume's place in the bucket (no leading '/').
+ *
+ * Errors, for every operation (negative errno; the completion's `why` is one sentence for people, or NULL; it is valid during
+ * the call only):
+ *   -EEXIST     put: an object is there already (S3's 412). Nothing was written by this put - or by an earlier try of the same
+ *               put whose answer was lost.
+ *   -ENOENT     get: the store says that there is no such object. Whether to believe it is the caller's to decide (a witness).
+ *   -EACCES     refused: permission, read-only bucket. Trying again changes nothing until somebody changes the set-up.
+ *   -ENOSPC     put: the store is full.
+ *   -EINVAL     the store cannot hold such a key or object (too long, too large).
+ *   -ERANGE     get: the range starts at or beyond the object's end.
+ *   -ETIMEDOUT, -EIO   trouble: network, server, disk. A put with this result MAY HAVE HAPPENED. Worth trying again.
+ */
+#ifndef ASSETFS_STORE_H
+#define ASSETFS_STORE_H
+
+#include "base/base.h"
+#include "base/counters.h"
+#include "base/env.h"
+
+struct store;
+
+struct store_header {
+    const char *name, *value; /* an HTTP header to keep with the object (Cache-Control, Content-Disposition) */
+};
+
+/* What to put. Everything it points to is the caller's and must stay until `done`. */
+struct store_put {
+    const char *key;
+    /* The bytes: from memory if `bytes` is set, else `size` bytes of `fd` from offset 0. The fd's file offset is not used. */
+    const void *bytes;
+    int fd;
+    uint64_t size;
+    uint8_t sha256[DIGEST_SIZE]; /* of the bytes: the store refuses (-EIO) to make an object with other bytes */
+    const char *content_type;    /* NULL: application/octet-stream */
+    const struct store_header *headers;
+    size_t n_headers;
+};
+
+typedef void (*store_put_done)(void *arg, int err, const char *why);
+
+/* A completed get. `data` (len bytes) is valid during the call only. `total` is the object's whole size. */
+struct store_got {
+    int err;
+    const char *why;
+    const void *data;
+    size_t len;
+    uint64_t total;
+};
+typedef void (*store_get_done)(void *arg, const struct store_got *got);
+
+/* One listed key at a time, in any order; then once with key NULL (err tells how it ended). */
+typedef void (*store_list_each)(void *arg, const char *key, uint64_t size, int err);
+
+enum store_get_flags {
+    STORE_FRESH = 1, /* past every cache on the way: journal probes, witnesses, a second try after a bad digest */
+};
+
+struct store_ops {
+    /* Creates the object, whole or not at all, if there is none at this key; 0 only when it is durable. */
+    void (*put_if_absent)(struct store *, const struct store_put *, store_put_done, void *arg);
+    /* Reads [off, off+len) cut at the object's end; len 0 asks for the whole object. */
+    void (*get_range)(struct store *, const char *key, uint64_t off, uint64_t len, unsigned flags, store_get_done,
+                      void *arg);
+    /* Lists keys that begin with prefix; NULL where a store cannot. Nothing but tests and tools uses it. */
+    void (*list)(struct store *, const char *prefix, store_list_each, void *arg);
+    /* The address under which a browser finds the object, malloc'd; NULL if there is none. */
+    char *(*url)(struct store *, const char *key);
+    void (*free)(struct store *);
+};
+
+/* How a store is opened. */
+enum store_open_how {
+    STORE_OPEN_EXISTING, /* the bucket must be there */
+    STORE_OPEN_CREATE,   /* make it where that is possible (assetfs init) */
+    STORE_OPEN_LATER,    /* it may be away just now: operations fail with -EIO until it comes back (an offline mount) */
+};
+
+/* First member of every implementation. */
+struct store {
+    const struct store_ops *ops;
+    struct env *env;
+    struct counters *counters; /* may be NULL; STORE_GETS, STORE_PUTS, BYTES_* are counted by the implementation */
+    char *address;             /* for messages: "file:///srv/bucket" */
+    unsigned parallel_puts;    /* how many puts at once are useful */
+    unsigned parallel_gets;
+    uint64_t get_size;         /* the largest range worth asking for in one get, a multiple of BLOCK_SIZE */
+};
+
+static inline void store_put_if_absent(struct store *s, const struct store_put *p, store_put_done done, void *arg) {
+    s->ops->put_if_absent(s, p, done, arg);
+}
+static inline void store_get_range(struct store *s, const char *key, uint64_t off, uint64_t len, unsigned flags,
+                                   store_get_done done, void *arg) {
+    s->ops->get_range(s, key, off, len, flags, done, arg);
+}
+static inline char *store_url(struct store *s, const char *key) {
+    return s->ops->url ? s->ops->url(s, key) : NULL;
+}
+static inline struct store *store_free(struct store *s) {
+    if (s)
+        s->ops->free(s);
+    return NULL;
+}
+
+#endif

@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A foreign entry has turned C into N: this host's pending rows are carried over. Most entries touch nothing of ours, and then nothing happens here; else the merge (merge.h) reads the
+ * three trees through the rows and `before`, and its outcome becomes the new pending rows.
+ */
+#include "base/log.h"
+#include "tree/apply.h"
+#include "tree/file_state.h"
+#include "tree/merge.h"
+#include <inttypes.h>
+#include <time.h>
+
+/* A record the merge has looked at; kept until it has ended. */
+struct seen {
+    struct {
+        uint64_t ino;
+        uint64_t tree;
+    } key;
+    bool present;
+    struct record rec;
+    UT_hash_handle hh;
+};
+
+struct name_kept {
+    char *name;
+    struct name_kept *next;
+};
+
+struct carry {
+    struct tree *tree;
+    const struct before *before;
+    struct seen *seen;
+    struct name_kept *names;
+    int err;
+};
+
+/* Bytes that were not hashed yet are equal to nothing: a stand-in content says so. */
+static struct content *unsettled_content(uint64_t ino) {
+    uint8_t id[DIGEST_SIZE];
+    CLEANUP_FREE char *what = xasprintf("unsettled %" PRIu64, ino);
+    digest_of(what, strlen(what), id);
+    return content_new(id, 1, what, NULL, NULL);
+}
+
+static bool is_unsettled(const struct row_pending *p) {
+    return p->spool || (p->snap && p->stage == SNAP_SEALED);
+}
+
+static int load_record(struct carry *c, enum merge_tree which, uint64_t ino, struct record *ret) {
+    struct tree *t = c->tree;
+    const struct before_inode *b = which == MERGE_N ? NULL : before_find_inode(c->before, ino);
+    struct row_pending p;
+    if (which == MERGE_V) {
+        int r = rows_p_inode(t, ino, ret, &p);
+        if (r == 1 && is_unsettled(&p)) {
+            content_unref(ret->content);
+            ret->content = unsettled_content(ino);
+            ret->size = 1;
+        }
+        if (r != 0)
+            return r;
+    }
+    if (b) {
+        if (b->present)
+            record_copy(ret, &b->rec);
+        return b->present;
+    }
+    return rows_c_inode(t, ino, ret, NULL, NULL);
+}
+
+/* V holds an inode while it has a name there: a record of C whose names V has taken away is not in V. */
+static int view_names(struct carry *c, uint64_t ino, void (*each)(void *, const struct merge_row *), void *ctx);
+
+static void count_one(void *ctx, const struct merge_row *row) {
+    (void)row;
+    ++*(size_t *)ctx;
+}
+
+static const struct record *source_inode(void *arg, enum merge_tree which, uint64_t ino) {
+    struct carry *c = arg;
+    struct seen *s, probe;
+    memset(&probe.key, 0, sizeof probe.key);
+    probe.key.ino = ino;
+    probe.key.tree = which;
+    HASH_FIND(hh, c->seen, &probe.key, sizeof probe.key, s);
+    if (!s) {
+        s = xcalloc(1, sizeof *s);
+        s->key = probe.key;
+        int r = load_record(c, which, ino, &s->rec);
+        size_t names = 0;
+        if (r == 1 && which == MERGE_V && ino != ROOT_INO)
+            view_names(c, ino, count_one, &names);
+        s->present = r == 1 && (which != MERGE_V || ino == ROOT_INO || names > 0);
+        c->err = MIN(c->err, MIN(r, 0));
+        HASH_ADD(hh, c->seen, key, sizeof s->key, s);
+    }
+    return s->present ? &s->rec : NULL;
+}
+
+static uint64_t source_name(void *arg, enum merge_tree which, uint64_t parent, const char *name, size_t n) {
+    struct carry *c = arg;
+    struct row_name row = {0};
+    struct row_pending_name p;
+    if (which == MERGE_V) {
+        int r = rows_p_name(c->tree, parent, name, n, &p);
+        if (r != 0)
+            return r < 0 ? 0 : p.to.ino;
+    }
+    const struct before_name *b = which == MERGE_N ? NULL : before_find_name(c->before, parent, name, n);
+    if (b)
+        return b->row.ino;
+    rows_c_name(c->tree, parent, name, n, &row);
+    return row.ino;
+}
+
+static const char *keep_name(struct carry *c, const void *name, size_t n) {
+    struct name_kept *k = xmalloc(sizeof *k);
+    k->name = xmemdup(name, n);
+    k->next = c->names;
+    c->names = k;
+    return k->name;
+}
+
+struct row_array {
+    struct merge_row *v;
+    size_t n;
+};
+
+static void add_row(struct carry *c, struct row_array *a, uint64_t parent, const void *name, size_t n, uint64_t ino) {
+    if ((a->n & (a->n - 1)) == 0)
+        a->v = xrealloc(a->v, MAX(1, 2 * a->n) * sizeof *a->v);
+    a->v[a->n++] = (struct merge_row){parent, keep_name(c, name, n), n, ino};
+}
+
+static int compare_rows(const void *x, const void *y) {
+    const struct merge_row *a = x, *b = y;
+    if (a->parent != b->parent)
+        return a->parent < b->parent ? -1 : 1;
+    int r = memcmp(a->name, b->name, MIN(a->n, b->n));
+    return r ? r : a->n < b->n ? -1 : a->n > b->n;
+}
+
+/* Rows a statement gives as (parent, name), of which `which` still says `ino`. */
+static void add_if(struct carry *c, struct row_array *a, enum merge_tree which, uint64_t parent, const void *name,
+                   size_t n, uint64_t ino) {
+    if (source_name(c, which, parent, name, n) == ino)
+        add_row(c, a, parent, name, n, ino);
+}
+
+static void gather(struct carry *c, enum statement stmt, uint64_t ino, struct row_array *a) {
+    sqlite3_stmt *s = db_bind(&c->tree->db, stmt, "i", ino);
+    int r;
+    while ((r = db_step(s)) == 1)
+        add_row(c, a, (uint64_t)sqlite3_column_int64(s, 0), sqlite3_column_blob(s, 1), (size_t)sqlite3_column_bytes(s, 1), ino);
+    c->err = MIN(c->err, r);
+}
+
+/* Candidates from N, from the rows the entry touched, and from P; each once, if the tree asked for has it. */
+static void rows_in(struct carry *c, enum merge_tree which, uint64_t ino, struct row_array *ret) {
+    struct row_array all = {0};
+    struct before_name *b, *next;
+    gather(c, STMT_C_NAMES_OF, ino, &all);
+    if (which == MERGE_V)
+        gather(c, STMT_P_NAMES_OF, ino, &all);
+    if (which != MERGE_N)
+        HASH_ITER(hh, c->before->names, b, next) {
+            if (b->row.ino == ino)
+                add_row(c, &all, b->parent, b->name, b->n, ino);
+        }
+    if (all.n)
+        qsort(all.v, all.n, sizeof *all.v, compare_rows);
+    for (size_t i = 0; i < all.n; i++)
+        if (i == 0 || compare_rows(&all.v[i - 1], &all.v[i]))
+            add_if(c, ret, which, all.v[i].parent, all.v[i].name, all.v[i].n, ino);
+    free(all.v);
+}
+
+static int view_names(struct carry *c, uint64_t ino, void (*each)(void *, const struct merge_row *), void *ctx) {
+    struct row_array rows = {0};
+    rows_in(c, MERGE_V, ino, &rows);
+    for (size_t i = 0; i < rows.n; i++)
+        each(ctx, &rows.v[i]);
+    free(rows.v);
+    return 0;
+}
+
+static void source_rows_of(void *arg, enum merge_tree which, uint64_t ino, void (*each)(void *, const struct merge_row *),
+                           void *ctx) {
+    struct row_array rows = {0};
+    rows_in(arg, which, ino, &rows);
+    for (size_t i = 0; i < rows.n; i++)
+        each(ctx, &rows.v[i]);
+    free(rows.v);
+}
+
+static void gather_children(struct carry *c, enum statement stmt, uint64_t dir, struct row_array *a) {
+    sqlite3_stmt *s = db_bind(&c->tree->db, stmt, "i", dir);
+    int r;
+    while ((r = db_step(s)) == 1)
+        add_row(c, a, dir, sqlite3_column_blob(s, 0), (size_t)sqlite3_column_bytes(s, 0), (uint64_t)sqlite3_column_int64(s, 1));
+    c->err = MIN(c->err, r);
+}
+
+static void source_children(void *arg, enum merge_tree which, uint64_t dir, bool (*each)(void *, const struct merge_row *),
+                            void *ctx) {
+    struct carry *c = arg;
+    struct row_array all = {0};
+    struct before_name *b, *next;
+    gather_children(c, STMT_C_CHILD, dir, &all);
+    if (which == MERGE_V)
+        gather_children(c, STMT_P_CHILD, dir, &all);
+    if (which != MERGE_N)
+        HASH_ITER(hh, c->before->names, b, next) {
+            if (b->parent == dir)
+                add_row(c, &all, dir, b->name, b->n, b->row.ino);
+        }
+    if (all.n)
+        qsort(all.v, all.n, sizeof *all.v, compare_rows);
+    for (size_t i = 0; i < all.n; i++) {
+        struct merge_row *row = &all.v[i];
+        if (i && !compare_rows(row - 1, row))
+            continue;
+        row->ino = source_name(c, which, dir, row->name, row->n);
+        if (row->ino && !each(ctx, row))
+            break;
+    }
+    free(all.v);
+}
+
+static void pending_rows_of(struct carry *c, struct row_array *a) {
+    sqlite3_stmt *s = db_bind(&c->tree->db, STMT_P_ALL_NAMES, "");
+    int r;
+    while ((r = db_step(s)) == 1)
+        add_row(c, a, (uint64_t)sqlite3_column_int64(s, 0), sqlite3_column_blob(s, 1), (size_t)sqlite3_column_bytes(s, 1),
+                (uint64_t)sqlite3_column_int64(s, 2));
+    c->err = MIN(c->err, r);
+}
+
+static void source_pending_rows(void *arg, void (*each)(void *, const struct merge_row *), void *ctx) {
+    struct row_array all = {0};
+    pending_rows_of(arg, &all);
+    for (size_t i = 0; i < all.n; i++)
+        each(ctx, &all.v[i]);
+    free(all.v);
+}
+
+static size_t pending_inodes_of(struct carry *c, uint64_t **ret) {
+    sqlite3_stmt *s = db_bind(&c->tree->db, STMT_P_ALL_INODES, "");
+    size_t n = 0;
+    int r;
+    while ((r = db_step(s)) == 1) {
+        if ((n & (n - 1)) == 0)
+            *ret = xrealloc(*ret, MAX(1, 2 * n) * sizeof **ret);
+        (*ret)[n++] = (uint64_t)sqlite3_column_int64(s, 0);
+    }
+    c->err = MIN(c->err, r);
+    return n;
+}
+
+static void source_pending_inodes(void *arg, void (*each)(void *, uint64_t), void *ctx) {
+    uint64_t *list = NULL;
+    size_t n = pending_inodes_of(arg, &list);
+    for (size_t i = 0; i < n; i++)
+        each(ctx, list[i]);
+    free(list);
+}
+
+static const struct record *source_held(void *arg, uint64_t ino) {
+    (void)arg;
+    (void)ino;
+    return NULL;
+}
+
+/* An open file whose content changed elsewhere is split off at once: its handles go on in the conflicted copy. */
+static bool source_open(void *arg, uint64_t ino) {
+    (void)arg;
+    (void)ino;
+    return false;
+}
+
+static uint64_t source_mint(void *arg) {
+    struct carry *c = arg;
+    uint64_t ino = 0;
+    return tree_mint(c->tree, &ino) == 0 ? ino : 0;
+}
+
+/* Does the entry touch anything this host has changed, or what it leads to? */
+
+static bool touches_name(struct tree *t, const struct before_name *b) {
+    struct row_pending_name p;
+    CLEANUP_RECORD struct record rec = {0};
+    struct row_name now;
+    if (rows_p_name(t, b->parent, b->name, b->n, &p) != 0)
+        return true;
+    if (rows_v_inode(t, b->parent, NULL, NULL, NULL) == 0 || (b->parent != ROOT_INO && rows_v_parent(t, b->parent) == 0))
+        return true; /* into a directory that we have removed */
+    if (rows_c_name(t, b->parent, b->name, b->n, &now) < 0)
+        return true;
+    return S_ISDIR(b->row.type) || (now.ino && S_ISDIR(now.type)); /* a directory moved: loops, and what lies in it */
+}
+
+static bool touches_inode(struct tree *t, const struct before_inode *b) {
+    struct row_pending p;
+    sqlite3_stmt *s;
+    if (rows_p_inode(t, b->ino, NULL, &p) != 0)
+        return true;
+    s = db_bind(&t->db, STMT_P_NAMES_OF, "i", b->ino);
+    bool named = db_step(s) != 0;
+    db_reset(s);
+    s = db_bind(&t->db, STMT_P_HAS_CHILD, "i", b->ino);
+    bool children = db_step(s) != 0;
+    db_reset(s);
+    return named || (children && rows_c_inode(t, b->ino, NULL, NULL, NULL) != 1);
+}
+
+static bool is_touched(struct tree *t, const struct before *b) {
+    struct before_name *n, *n2;
+    struct before_inode *i, *i2;
+    HASH_ITER(hh, b->names, n, n2) {
+        if (touches_name(t, n))
+            return true;
+    }
+    HASH_ITER(hh, b->inodes, i, i2) {
+        if (touches_inode(t, i))
+            return true;
+    }
+    return false;
+}
+
+/* Writing the outcome */
+
+static int set_row(struct carry *c, uint64_t parent, const char *name, size_t n, uint64_t ino) {
+    struct tree *t = c->tree;
+    struct row_pending_name p;
+    CLEANUP_RECORD struct record rec = {0};
+    uint32_t type = 0;
+    if (rows_p_name(t, parent, name, n, &p) < 0)
+        return -EIO;
+    if (ino) {
+        int r = rows_v_inode(t, ino, &rec, NULL, NULL);
+        if (r != 1)
+            return r < 0 ? r : -EUCLEAN;
+        type = rec.mode;
+    }
+    tree_note_entry(t, parent, name, n);
+    tree_note_inode(t, parent, true);
+    return rows_v_set_name(t, parent, name, n, ino, type, p.removed > 0, p.time ? p.time : tree_time(t));
+}
+
+static uint64_t outcome(const struct merge_result *m, const struct merge_row *row, bool *ret_found) {
+    for (size_t i = 0; i < m->n_names; i++) {
+        const struct merge_name *w = &m->names[i];
+        if (w->parent == row->parent && w->n == row->n && !memcmp(w->name, row->name, row->n)) {
+            *ret_found = true;
+            return w->ino;
+        }
+    }
+    *ret_found = false;
+    return 0;
+}
+
+static int write_names(struct carry *c, const struct merge_result *m) {
+    struct row_array old = {0};
+    int r = 0;
+    pending_rows_of(c, &old);
+    for (size_t i = 0; i < old.n && r == 0; i++) {
+        bool found;
+        outcome(m, &old.v[i], &found);
+        if (found)
+            continue;
+        struct row_name theirs;
+        r = MIN(0, rows_c_name(c->tree, old.v[i].parent, old.v[i].name, old.v[i].n, &theirs));
+        if (r == 0)
+            r = rows_v_set_name(c->tree, old.v[i].parent, old.v[i].name, old.v[i].n, theirs.ino, theirs.type, false, 0);
+        tree_note_entry(c->tree, old.v[i].parent, old.v[i].name, old.v[i].n);
+    }
+    for (size_t i = 0; i < m->n_names && r == 0; i++)
+        r = set_row(c, m->names[i].parent, m->names[i].name, m->names[i].n, m->names[i].ino);
+    free(old.v);
+    return r;
+}
+
+/* The handles of an inode that was split off follow the data. */
+static void move_file(struct tree *t, uint64_t from, uint64_t to) {
+    struct file *f = file_find(t, from);
+    if (!f)
+        return;
+    HASH_DEL(t->files, f);
+    f->ino = to;
+    HASH_ADD(hh, t->files, ino, sizeof f->ino, f);
+}
+
+static const struct merge_pair *find_pair(const struct merge_pair *list, size_t n, uint64_t from) {
+    for (size_t i = 0; i < n; i++)
+        if (list[i].from == from)
+            return &list[i];
+    return NULL;
+}
+
+static uint64_t copied_from(const struct merge_result *m, uint64_t ino) {
+    for (size_t i = 0; i < m->n_copies; i++)
+        if (m->copies[i].to == ino)
+            return m->copies[i].from;
+    return ino;
+}
+
+static const struct merge_inode *find_inode(const struct merge_result *m, uint64_t ino) {
+    for (size_t i = 0; i < m->n_inodes; i++)
+        if (m->inodes[i].ino == ino)
+            return &m->inodes[i];
+    return NULL;
+}
+
+/* The merged record with this host's real content where a stand-in was compared. */
+static void real_record(uint64_t source, const struct record *mine, const struct merge_inode *i, struct record *ret) {
+    struct content *stand_in = unsettled_content(source);
+    record_copy(ret, &i->rec);
+    if (content_same(ret->content, stand_in))
+        record_take_content(ret, mine);
+    content_unref(stand_in);
+}
+
+static int write_inode(struct carry *c, const struct merge_result *m, const struct merge_inode *i) {
+    struct tree *t = c->tree;
+    CLEANUP_RECORD struct record mine = {0}, rec = {0};
+    struct row_pending p = {0};
+    uint64_t source = copied_from(m, i->ino);
+    int r = rows_p_inode(t, source, &mine, &p);
+    if (r < 0)
+        return r;
+    if (r == 0) {
+        p = (struct row_pending){.op = t->op, .since = t->op, .written = t->op};
+        record_copy(&rec, &i->rec);
+    } else {
+        real_record(source, &mine, i, &rec);
+    }
+    if (rows_c_inode(t, i->ino, NULL, NULL, NULL) != 1 && !p.written)
+        p.written = t->op; /* it comes back, or is new: a removal waits for it */
+    tree_note_inode(t, i->ino, true);
+    return rows_p_put(t, i->ino, &rec, &p);
+}
+
+/* What is pending no more: it equals N, became another, or is gone. */
+static int drop_inode(struct carry *c, const struct merge_result *m, uint64_t ino) {
+    struct tree *t = c->tree;
+    struct row_pending p;
+    const struct merge_pair *copy = find_pair(m->copies, m->n_copies, ino);
+    int r = rows_p_inode(t, ino, NULL, &p);
+    if (r != 1)
+        return MIN(r, 0);
+    tree_note_inode(t, ino, true);
+    if (copy) {
+        move_file(t, ino, copy->to);
+        return rows_p_drop(t, ino);
+    }
+    bool there = rows_c_inode(t, ino, NULL, NULL, NULL) == 1;
+    if (there && (p.spool || p.snap)) {
+        CLEANUP_RECORD struct record n = {0};
+        file_unnamed(t, ino, &p);
+        struct file *f = file_find(t, ino);
+        if (f) { /* open, with bytes that are equal to what is there now */
+            f->unnamed = false;
+            if (rows_c_inode(t, ino, &n, NULL, NULL) == 1 && f->snap && !f->spool) {
+                spool_remove(f->snap);
+                spool_unref(f->snap);
+                f->snap = NULL;
+                content_unref(f->content);
+                f->content = content_ref(n.content);
+                f->size = n.size;
+            }
+        }
+    } else if (p.spool || p.snap) {
+        file_unnamed(t, ino, &p);
+    }
+    return rows_p_drop(t, ino);
+}
+
+static int add_alias(struct tree *t, const struct merge_pair *pair) {
+    struct alias *a = xcalloc(1, sizeof *a);
+    a->from = pair->from;
+    a->to = pair->to;
+    HASH_ADD(hh, t->aliases, from, sizeof a->from, a);
+    tree_note_inode(t, pair->from, true);
+    return db_run(&t->db, STMT_ALIAS_SET, "ii", pair->from, pair->to);
+}
+
+static int write_outcome(struct carry *c, const struct merge_result *m) {
+    struct tree *t = c->tree;
+    uint64_t *mine = NULL;
+    size_t n = pending_inodes_of(c, &mine);
+    int r = c->err;
+    for (size_t i = 0; i < m->n_inodes && r == 0; i++)
+        r = write_inode(c, m, &m->inodes[i]);
+    for (size_t i = 0; i < m->n_aliases && r == 0; i++)
+        r = add_alias(t, &m->aliases[i]);
+    for (size_t i = 0; i < n && r == 0; i++)
+        if (!find_inode(m, mine[i]))
+            r = drop_inode(c, m, mine[i]);
+    if (r == 0)
+        r = write_names(c, m);
+    free(mine);
+    counter_add(t->cfg.counters, COUNTER_CONFLICT_COPIES, m->conflicts);
+    return r;
+}
+
+static void carry_free(struct carry *c) {
+    struct seen *s, *next;
+    HASH_ITER(hh, c->seen, s, next) {
+        HASH_DEL(c->seen, s);
+        record_free(&s->rec);
+        free(s);
+    }
+    for (struct name_kept *k = c->names, *after; k; k = after) {
+        after = k->next;
+        free(k->name);
+        free(k);
+    }
+}
+
+int carry_over(struct tree *t, const struct before *b) {
+    struct carry c = {.tree = t, .before = b};
+    struct merge_result m = {0};
+    char date[16];
+    time_t now = (time_t)(env_now(t->env) / NS_PER_S);
+    struct tm tm;
+    if (!is_touched(t, b))
+        return 0;
+    strftime(date, sizeof date, "%Y-%m-%d", gmtime_r(&now, &tm));
+    struct merge_source source = {.name = source_name,
+                                  .inode = source_inode,
+                                  .rows_of = source_rows_of,
+                                  .children = source_children,
+                                  .pending_rows = source_pending_rows,
+                                  .pending_inodes = source_pending_inodes,
+                                  .held = source_held,
+                                  .open_for_writing = source_open,
+                                  .mint = source_mint,
+                                  .host_label = t->cfg.host_label,
+                                  .date = date,
+                                  .arg = &c};
+    int r = merge_run(&source, &m);
+    if (r == 0)
+        r = c.err;
+    if (r == 0)
+        r = write_outcome(&c, &m);
+    merge_result_free(&m);
+    carry_free(&c);
+    return r;
+}

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * From pending rows to an entry in the bucket (rules §6, "commit"). One entry is on its way at a time: its bytes are in the database before the first put, and nothing else is put at its number
+ * before its fate is known.
+ *
+ *     idle --timer--> build --transaction--> PUT --200--> applied, idle
+ *                                            PUT --anything else--> read the number back: ours -> applied; another's -> lost, merged, idle;
+ *                                                                                          not there -> PUT the same bytes again
+ */
+#include "base/log.h"
+#include "net/retry.h"
+#include "tree/apply.h"
+#include "tree/build.h"
+#include <inttypes.h>
+#include <utlist.h>
+
+#define FOREIGN_LATELY_NS (10 * NS_PER_S)
+#define YIELD_NS (500 * NS_PER_MS)
+/* A witness this old does not allow a commit: the bucket might have gone backwards meanwhile. */
+#define WITNESS_AGE(t) (2 * (t)->cfg.poll_ns + NS_PER_S)
+
+/* Waits */
+
+static void call_waits(struct tree *t, struct wait *ended) {
+    struct wait *w, *next;
+    (void)t;
+    DL_FOREACH_SAFE(ended, w, next) {
+        DL_DELETE(ended, w);
+        w->done(w->arg, w->err);
+        free(w);
+    }
+}
+
+static void end_wait(struct tree *t, struct wait *w, int err, struct wait **ended) {
+    DL_DELETE(t->waits, w);
+    env_timer_cancel(t->env, &w->timer);
+    w->err = err;
+    DL_APPEND(*ended, w);
+}
+
+/* Rows of operations up to op that are still pending: of one inode, or any. */
+static bool is_pending(struct tree *t, uint64_t ino, uint64_t op) {
+    if (t->pending_rows == 0)
+        return false;
+    sqlite3_stmt *s = ino ? db_bind(&t->db, STMT_P_SINCE_INO, "ii", ino, op) : db_bind(&t->db, STMT_P_SINCE, "i", op);
+    bool pending = db_step(s) != 1 || sqlite3_column_int(s, 0);
+    db_reset(s);
+    return pending;
+}
+
+static void waits_on_loop(void *arg) {
+    struct tree *t = arg;
+    struct wait *w, *next, *ended = NULL;
+    tree_lock(t);
+    DL_FOREACH_SAFE(t->waits, w, next) {
+        if (w->err)
+            end_wait(t, w, w->err, &ended);
+        else if (!is_pending(t, tree_resolve(t, w->ino), w->op))
+            end_wait(t, w, 0, &ended);
+    }
+    tree_release(t);
+    tree_unlock(t);
+    call_waits(t, ended);
+}
+
+void commit_check_waits(struct tree *t) {
+    if (!t->waits)
+        return;
+    tree_hold(t);
+    env_post(t->env, waits_on_loop, t);
+}
+
+static void wait_expired(void *arg) {
+    struct wait *w = arg;
+    struct tree *t = w->tree;
+    struct wait *ended = NULL;
+    tree_lock(t);
+    end_wait(t, w, -EIO, &ended);
+    tree_unlock(t);
+    call_waits(t, ended);
+}
+
+void commit_fail_waits(struct tree *t, uint64_t ino, int err) {
+    struct wait *w;
+    (void)err;
+    DL_FOREACH(t->waits, w) {
+        if (w->fsync && w->ino == ino)
+            w->err = -EIO;
+    }
+    commit_check_waits(t);
+}
+
+struct tree_wait *commit_wait(struct tree *t, uint64_t ino, uint64_t op, int64_t timeout_ns, bool fsync,
+                              void (*done)(void *, int), void *arg) {
+    if (!is_pending(t, ino, op))
+        return NULL;
+    struct wait *w = xcalloc(1, sizeof *w);
+    *w = (struct wait){.tree = t, .number = ++t->wait_number, .ino = ino, .op = op, .done = done, .arg = arg, .fsync = fsync};
+    w->timer = (struct env_timer){.fn = wait_expired, .arg = w};
+    DL_APPEND(t->waits, w);
+    if (timeout_ns > 0)
+        env_timer_set(t->env, &w->timer, env_mono(t->env) + timeout_ns);
+    settle_kick(t);
+    commit_kick(t);
+    return (struct tree_wait *)(uintptr_t)w->number;
+}
+
+static void ignore(void *arg, int err) {
+    (void)arg;
+    (void)err;
+}
+
+/* The wait itself ends on the loop, where its timer cannot be firing. */
+void tree_sync_cancel(struct tree *t, struct tree_wait *handle) {
+    struct wait *w;
+    tree_lock(t);
+    DL_FOREACH(t->waits, w) {
+        if (w->number == (uint64_t)(uintptr_t)handle) {
+            w->done = ignore;
+            w->err = -EINTR;
+            commit_check_waits(t);
+        }
+    }
+    tree_unlock(t);
+}
+
+static void sync_at_once(void *arg) {
+    struct wait *w = arg;
+    w->done(w->arg, 0);
+    free(w);
+}
+
+struct tree_wait *tree_sync(struct tree *t, void (*done)(void *arg, int err), void *arg) {
+    tree_lock(t);
+    t->op++;
+    t->force_op = t->op;
+    int r = t->pending_rows ? db_run(&t->db, STMT_P_HURRY, "") : 0;
+    if (r < 0)
+        log_errno(r, "tree.db cannot be written");
+    uploader_retry_now(t->uploader);
+    struct tree_wait *handle = commit_wait(t, 0, t->op, 0, false, done, arg);
+    tree_unlock(t);
+    if (!handle) {
+        struct wait *w = xcalloc(1, sizeof *w);
+        *w = (struct wait){.done = done, .arg = arg};
+        env_post(t->env, sync_at_once, w);
+    }
+    return handle;
+}
+
+/* Building */
+
+static void save_inflight(struct tree *t) {
+    struct inflight *f = &t->inflight;
+    int r = db_run(&t->db, STMT_INFLIGHT_SET, "ibbi", f->seq, f->nonce, (size_t)NONCE_SIZE, f->bytes.data, f->bytes.len,
+                   f->op);
+    f->active = r == 0;
+}
+
+static bool needs_session(const struct tree *t) {
+    return !t->session || t->counter >= COUNTER_MAX;
+}
+
+static int seal_entry(struct tree *t, struct change *changes, size_t n) {
+    uint8_t salt[SEAL_SALT_SIZE];
+    struct inflight *f = &t->inflight;
+    struct entry e = {.sequence = t->seq + 1, .has_previous = true, .session = n ? t->session : 0};
+    e.host = (char *)t->cfg.host_label;
+    e.user = (char *)t->cfg.user_label;
+    e.time = env_now(t->env);
+    e.changes = changes;
+    e.n_changes = n;
+    memcpy(e.previous, t->head_hash, DIGEST_SIZE);
+    set_digest_value(&t->set, e.tree);
+    env_random(t->env, f->nonce, NONCE_SIZE);
+    env_random(t->env, salt, sizeof salt);
+    memcpy(e.nonce, f->nonce, NONCE_SIZE);
+    f->seq = e.sequence;
+    f->op = t->op;
+    f->attempts = 0;
+    buf_free(&f->bytes);
+    f->bytes = BUF_INIT(ENTRY_MAX);
+    return entry_seal(&e, t->cfg.keys, t->cfg.prefix, salt, &f->bytes);
+}
+
+/* In a transaction: the next entry into t->inflight, if there is anything to say. */
+static int build_entry(struct tree *t) {
+    struct change *changes = NULL;
+    size_t n = 0;
+    bool claim = t->session_wanted && needs_session(t);
+    int r = claim || !t->session ? 0 : build_changes(t, &changes, &n, &t->held_removals);
+    if (r == 0 && (n || claim)) {
+        r = seal_entry(t, changes, n);
+        if (r == 0)
+            save_inflight(t);
+    }
+    for (size_t i = 0; i < n; i++)
+        change_free(&changes[i]);
+    free(changes);
+    return r;
+}
+
+/* Putting, and finding out */
+
+static void put_entry(struct tree *t);
+
+static void put_again(struct tree *t, int err) {
+    uint64_t random;
+    env_random(t->env, &random, sizeof random);
+    int64_t wait = retry_wait(&retry_upload, err, ++t->inflight.attempts, random);
+    t->commit_at = env_mono(t->env) + wait;
+    t->commit_armed = true;
+    env_timer_set(t->env, &t->commit_timer, t->commit_at);
+}
+
+/* Another host has the number, or we: either way the entry in flight is resolved by applying what is there. */
+static void read_back_done(void *arg, const struct store_got *got) {
+    struct tree *t = arg;
+    tree_lock(t);
+    t->inflight.putting = false;
+    uint64_t seq = t->inflight.seq;
+    if (!t->inflight.active || seq != t->seq + 1 || t->closing) {
+        tree_release(t);
+        tree_unlock(t);
+        return;
+    }
+    if (got->err == 0) {
+        int r = follow_take(t, seq, got->data, got->len);
+        if (r == -EBADMSG && t->inflight.attempts++ > 0)
+            r = follow_void(t, seq);
+        if (r < 0)
+            put_again(t, r);
+    } else {
+        put_again(t, got->err == -ENOENT ? -EIO : got->err);
+    }
+    tree_release(t);
+    tree_unlock(t);
+    follow_after(t);
+}
+
+static void read_back(struct tree *t) {
+    CLEANUP_FREE char *key = entry_key(t->cfg.prefix, t->inflight.seq);
+    tree_hold(t);
+    store_get_range(t->cfg.reader, key, 0, 0, STORE_FRESH, read_back_done, t);
+}
+
+struct entry_put {
+    struct tree *tree;
+    char *key;
+    struct buf bytes;
+    struct store_put put;
+};
+
+static void put_refused(struct tree *t, int err, const char *why) {
+    t->session_failed_at = env_mono(t->env);
+    pthread_cond_broadcast(&t->session_cond);
+    if (!t->reason)
+        log_error("the bucket refuses journal entries: %s; changes stay on this host until it accepts them", why ? why : strerror(-err));
+    free(t->reason);
+    t->reason = xasprintf("the bucket refuses journal entries: %s", why ? why : strerror(-err));
+    put_again(t, err);
+}
+
+static void put_done(void *arg, int err, const char *why) {
+    struct entry_put *p = arg;
+    struct tree *t = p->tree;
+    tree_lock(t);
+    struct inflight *f = &t->inflight;
+    bool current = f->active && f->bytes.len == p->bytes.len && !memcmp(f->bytes.data, p->bytes.data, p->bytes.len) &&
+                   f->seq == t->seq + 1 && !t->closing;
+    if (!current) {
+        f->putting = false;
+    } else if (err == 0) {
+        f->putting = false;
+        free(t->reason);
+        t->reason = NULL;
+        t->witness_at = env_mono(t->env);
+        int r = follow_take(t, f->seq, p->bytes.data, p->bytes.len);
+        if (r < 0)
+            put_again(t, r);
+    } else if (err == -EACCES || err == -EINVAL || err == -ENOSPC || err == -EROFS) {
+        f->putting = false;
+        put_refused(t, err, why);
+    } else {
+        if (err == -EEXIST)
+            counter_add(t->cfg.counters, COUNTER_RACES_LOST, 1);
+        else
+            log_debug("entry %" PRIu64 ": %s; reading it back", f->seq, why ? why : strerror(-err));
+        read_back(t); /* putting goes on */
+    }
+    tree_release(t);
+    tree_unlock(t);
+    follow_after(t);
+    buf_free(&p->bytes);
+    free(p->key);
+    free(p);
+}
+
+/* Under the lock. */
+static void put_entry(struct tree *t) {
+    struct inflight *f = &t->inflight;
+    struct entry_put *p = xcalloc(1, sizeof *p);
+    f->putting = true;
+    p->tree = t;
+    p->key = entry_key(t->cfg.prefix, f->seq);
+    p->bytes = BUF_INIT(ENTRY_MAX);
+    buf_append(&p->bytes, f->bytes.data, f->bytes.len);
+    p->put = (struct store_put){.key = p->key, .bytes = p->bytes.data, .size = p->bytes.len};
+    digest_of(p->bytes.data, p->bytes.len, p->put.sha256);
+    tree_hold(t);
+    store_put_if_absent(t->cfg.writer, &p->put, put_done, p);
+}
+
+/* When */
+
+static bool somebody_waits(const struct tree *t) {
+    return t->waits || (t->session_wanted && needs_session(t));
+}
+
+void commit_kick(struct tree *t) {
+    if (!t->started || t->closing || t->read_only || t->cfg.read_only || t->inflight.active)
+        return;
+    if (!t->pending_rows && !(t->session_wanted && needs_session(t)))
+        return;
+    int64_t now = env_mono(t->env);
+    int64_t at = MAX(now + (somebody_waits(t) ? 0 : t->cfg.settle_ns), t->commit_not_before);
+    if (t->commit_armed && t->commit_at <= at)
+        return;
+    t->commit_armed = true;
+    t->commit_at = at;
+    env_timer_set(t->env, &t->commit_timer, at);
+}
+
+static void commit_tick(void *arg) {
+    struct tree *t = arg;
+    tree_lock(t);
+    t->commit_armed = false;
+    if (t->closing || t->read_only || t->cfg.read_only || !t->started || t->inflight.putting) {
+        tree_unlock(t);
+        return;
+    }
+    if (env_mono(t->env) - t->witness_at > WITNESS_AGE(t) || t->head > t->seq) {
+        tree_unlock(t);
+        follow_now(t); /* it calls commit_kick() when it has seen the head */
+        return;
+    }
+    if (!t->inflight.active) {
+        int r = db_begin(&t->db);
+        t->pending_rows_before = t->pending_rows;
+        if (r == 0)
+            r = tree_end(t, build_entry(t));
+        if (r < 0) {
+            t->inflight.active = false;
+            log_errno(r, "no journal entry could be made");
+            put_again(t, -EIO);
+        }
+    }
+    if (t->inflight.active)
+        put_entry(t);
+    tree_unlock(t);
+    follow_after(t);
+}
+
+void commit_init(struct tree *t) {
+    t->commit_timer = (struct env_timer){.fn = commit_tick, .arg = t};
+    t->inflight.bytes = BUF_INIT(ENTRY_MAX);
+    t->witness_at = INT64_MIN / 2;
+}
+
+void commit_resume(struct tree *t) {
+    sqlite3_stmt *s = db_bind(&t->db, STMT_INFLIGHT, "");
+    struct inflight *f = &t->inflight;
+    if (db_step(s) == 1 && sqlite3_column_bytes(s, 1) == NONCE_SIZE) {
+        f->active = true;
+        f->seq = (uint64_t)sqlite3_column_int64(s, 0);
+        memcpy(f->nonce, sqlite3_column_blob(s, 1), NONCE_SIZE);
+        buf_append(&f->bytes, sqlite3_column_blob(s, 2), (size_t)sqlite3_column_bytes(s, 2));
+        f->op = (uint64_t)sqlite3_column_int64(s, 3);
+    }
+    db_reset(s);
+}
+
+/* After */
+
+bool commit_is_ours(struct tree *t, const struct entry *e) {
+    return t->inflight.active && t->inflight.seq == e->sequence && !memcmp(t->inflight.nonce, e->nonce, NONCE_SIZE);
+}
+
+static int resettle(struct tree *t, uint64_t ino) {
+    CLEANUP_RECORD struct record rec = {0};
+    struct row_pending p;
+    int r = ino ? rows_p_inode(t, ino, &rec, &p) : 0;
+    return r == 1 ? rows_p_settle(t, ino, &rec, &p) : r;
+}
+
+static int claimed(struct tree *t, uint64_t session) {
+    t->session = session;
+    t->counter = t->counter_reserved = 0;
+    t->session_wanted = false;
+    pthread_cond_broadcast(&t->session_cond);
+    int r = db_meta_set_int(&t->db, "session", (int64_t)session);
+    return r < 0 ? r : db_meta_set_int(&t->db, "counter", 0);
+}
+
+int commit_applied(struct tree *t, const struct entry *e) {
+    uint64_t op = t->inflight.op;
+    int r = e->session ? 0 : claimed(t, e->sequence);
+    for (size_t i = 0; i < e->n_changes && r == 0; i++) {
+        const struct change *c = &e->changes[i];
+        for (size_t k = 0; k < c->n_names && r == 0; k++)
+            r = rows_p_prune_name(t, c->names[k].parent, c->names[k].name, c->names[k].n, op);
+        for (size_t k = 0; k < c->n_inodes; k++)
+            file_committed(t, c->inodes[k].ino);
+        for (size_t k = 0; k < c->n_names && r == 0; k++) {
+            r = resettle(t, c->names[k].now);
+            if (r == 0)
+                r = resettle(t, c->names[k].was);
+            if (r == 0)
+                r = resettle(t, c->names[k].parent);
+        }
+    }
+    counter_add(t->cfg.counters, COUNTER_ENTRIES_WRITTEN, 1);
+    if (env_mono(t->env) - t->foreign_at < FOREIGN_LATELY_NS) {
+        uint16_t jitter;
+        env_random(t->env, &jitter, sizeof jitter);
+        t->commit_not_before = env_mono(t->env) + YIELD_NS / 2 + YIELD_NS * jitter / UINT16_MAX;
+    }
+    return r;
+}
+
+void commit_resolved(struct tree *t) {
+    t->inflight.active = false;
+    t->inflight.attempts = 0;
+    buf_reset(&t->inflight.bytes);
+}

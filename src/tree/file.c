@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tree/file.h"
+#include "base/log.h"
+#include "tree/file_state.h"
+#include <fcntl.h>
+
+/* An open file settles when it has not been written for so long, or at the latest so long after its first write. */
+#define QUIET_NS (5 * NS_PER_S)
+
+struct file *file_find(struct tree *t, uint64_t ino) {
+    struct file *f;
+    HASH_FIND(hh, t->files, &ino, sizeof ino, f);
+    return f;
+}
+
+/* After a restart the bytes may be in spool files that nobody has opened yet. */
+static int open_spooled(struct file *f, const struct record *rec, const struct row_pending *p) {
+    struct tree *t = f->tree;
+    int r = 0;
+    if (p->snap)
+        r = spool_reopen(t->cfg.spool, p->snap, p->stage == SNAP_SEALED ? rec->content : NULL, true, &f->snap);
+    if (r == 0 && p->spool)
+        r = spool_reopen(t->cfg.spool, p->spool, rec->content, false, &f->spool);
+    if (r == 0 && f->spool && f->snap)
+        spool_set_prev(f->spool, f->snap);
+    return r;
+}
+
+int file_get(struct tree *t, uint64_t ino, struct file **ret) {
+    struct file *f = file_find(t, ino);
+    if (f) {
+        f->refs++;
+        *ret = f;
+        return 0;
+    }
+    CLEANUP_RECORD struct record rec = {0};
+    struct row_pending p = {0};
+    struct orphan *o = NULL;
+    int r = rows_v_inode(t, ino, &rec, NULL, &p);
+    if (r == 0 && (o = tree_orphan(t, ino)))
+        record_copy(&rec, &o->rec);
+    if (r < 0 || (r == 0 && !o) || !S_ISREG(rec.mode))
+        return r < 0 ? r : r == 0 && !o ? -ESTALE : -EINVAL;
+    f = xcalloc(1, sizeof *f);
+    *f = (struct file){.tree = t, .ino = ino, .refs = 1, .unnamed = o != NULL, .foreign = rec.foreign};
+    f->parked_tail = &f->parked;
+    f->content = content_ref(rec.content);
+    f->size = rec.size;
+    r = open_spooled(f, &rec, &p);
+    if (r < 0) {
+        log_error("spool file %llu of inode %llu cannot be opened: %s", (unsigned long long)(p.spool ? p.spool : p.snap),
+                  (unsigned long long)ino, strerror(-r));
+        spool_unref(f->snap);
+        content_unref(f->content);
+        free(f);
+        return -EIO;
+    }
+    HASH_ADD(hh, t->files, ino, sizeof f->ino, f);
+    *ret = f;
+    return 0;
+}
+
+void file_put(struct file *f) {
+    if (--f->refs)
+        return;
+    HASH_DEL(f->tree->files, f);
+    if (f->unnamed && f->spool)
+        spool_remove(f->spool);
+    if (f->unnamed && f->snap)
+        spool_remove(f->snap);
+    spool_unref(f->spool);
+    spool_unref(f->snap);
+    content_unref(f->content);
+    struct orphan *o = f->unnamed ? tree_orphan(f->tree, f->ino) : NULL;
+    if (o && o->forgotten) {
+        HASH_DEL(f->tree->orphans, o);
+        record_free(&o->rec);
+        free(o);
+    }
+    free(f);
+}
+
+bool file_live(struct tree *t, uint64_t ino, uint64_t *size, int64_t *mtime, uint64_t *allocated) {
+    struct file *f = t->files ? file_find(t, ino) : NULL;
+    if (!f || !f->spool)
+        return false;
+    spool_stat(f->spool, size, mtime, allocated);
+    return true;
+}
+
+void file_set_mtime(struct tree *t, uint64_t ino, int64_t mtime) {
+    struct file *f = file_find(t, ino);
+    if (f && f->spool) {
+        spool_set_mtime(f->spool, mtime);
+        return;
+    }
+    struct row_pending p;
+    struct spool_file *spool;
+    if (f || rows_p_inode(t, ino, NULL, &p) != 1 || !p.spool)
+        return;
+    if (spool_reopen(t->cfg.spool, p.spool, NULL, false, &spool) == 0) { /* closed, not settled yet */
+        spool_set_mtime(spool, mtime);
+        spool_unref(spool);
+    }
+}
+
+bool file_is_open(struct tree *t, uint64_t ino) {
+    struct file *f = file_find(t, ino);
+    return f && f->refs;
+}
+
+bool file_is_written(struct tree *t, uint64_t ino) {
+    struct file *f = file_find(t, ino);
+    return f && f->writers;
+}
+
+bool file_is_stuck(struct tree *t, uint64_t ino) {
+    struct file *f = file_find(t, ino);
+    return f && f->stuck;
+}
+
+static void remove_spooled(struct tree *t, uint64_t id) {
+    struct spool_file *s;
+    if (!id || spool_reopen(t->cfg.spool, id, NULL, true, &s) < 0)
+        return;
+    spool_remove(s);
+    spool_unref(s);
+}
+
+void file_unnamed(struct tree *t, uint64_t ino, const struct row_pending *p) {
+    struct file *f = file_find(t, ino);
+    if (f) {
+        f->unnamed = true;
+        return;
+    }
+    remove_spooled(t, p->spool);
+    remove_spooled(t, p->snap);
+}
+
+/* Making it writable */
+
+/* In a transaction: the inode's row says from now on which spool file has its bytes. */
+static int begin_version(struct file *f, const struct record *rec, struct row_pending *p) {
+    struct tree *t = f->tree;
+    struct spool_file *spool;
+    uint64_t id = tree_spool_id(t);
+    int r = f->snap && rec->content ? spool_new_version(t->cfg.spool, id, f->snap, rec->content, &spool)
+                                    : spool_create(t->cfg.spool, id, rec->content, &spool);
+    if (r < 0)
+        return r;
+    if (!p->op)
+        p->since = t->op;
+    p->op = t->op;
+    p->spool = id;
+    if (p->snap)
+        p->after = t->op;
+    else if (!p->written)
+        p->written = t->op;
+    p->due = env_mono(t->env) + QUIET_NS;
+    if (!p->snap)
+        r = rows_p_block(t, f->ino, p, true);
+    if (r == 0)
+        r = rows_p_put(t, f->ino, rec, p);
+    if (r < 0) {
+        spool_remove(spool);
+        spool_unref(spool);
+        return r;
+    }
+    f->spool = spool;
+    return 0;
+}
+
+static int begin_unnamed(struct file *f) {
+    struct tree *t = f->tree;
+    int r = tree_begin(t);
+    if (r < 0)
+        return r;
+    uint64_t id = tree_spool_id(t);
+    if (f->snap && f->content)
+        r = spool_new_version(t->cfg.spool, id, f->snap, f->content, &f->spool);
+    else
+        r = spool_create(t->cfg.spool, id, f->content, &f->spool);
+    return tree_end(t, r);
+}
+
+/* 0; -EINPROGRESS: park it, the snapshot has no content id yet; else an error. Under the lock. */
+static int make_writable(struct file *f) {
+    CLEANUP_RECORD struct record rec = {0};
+    struct row_pending p;
+    struct tree *t = f->tree;
+    if (f->spool)
+        return 0;
+    int r = tree_writable(t);
+    if (r < 0 || f->spool)
+        return r;
+    if (f->foreign)
+        return -EIO;
+    if (f->unnamed)
+        return begin_unnamed(f);
+    r = rows_v_inode(t, f->ino, &rec, NULL, &p);
+    if (r <= 0)
+        return r < 0 ? r : -ESTALE;
+    if (p.snap && p.stage == SNAP_SEALED)
+        return -EINPROGRESS;
+    r = tree_begin(t);
+    if (r < 0)
+        return r;
+    r = tree_end(t, begin_version(f, &rec, &p));
+    if (r < 0) {
+        if (f->spool)
+            spool_remove(f->spool);
+        spool_unref(f->spool);
+        f->spool = NULL;
+        return r;
+    }
+    f->dirty_since = env_mono(t->env);
+    settle_kick(t);
+    return 0;
+}
+
+static void park(struct file *f, void (*run)(void *), void *arg) {
+    struct parked *p = xmalloc(sizeof *p);
+    *p = (struct parked){run, arg, NULL};
+    *f->parked_tail = p;
+    f->parked_tail = &p->next;
+}
+
+void file_unpark(struct file *f) {
+    tree_lock(f->tree);
+    struct parked *p = f->parked, *next;
+    f->parked = NULL;
+    f->parked_tail = &f->parked;
+    tree_unlock(f->tree);
+    for (; p; p = next) {
+        next = p->next;
+        p->run(p->arg);
+        free(p);
+    }
+}
+
+/* One change of the bytes on its way: what file_write(), file_truncate() and file_fallocate() share. */
+enum change_kind { CHANGE_WRITE, CHANGE_TRUNCATE, CHANGE_ALLOCATE };
+struct file_change {
+    struct file *file;
+    struct spool_file *spool;
+    enum change_kind kind;
+    int mode;
+    bool append;
+    const void *data;
+    void *copy; /* owned, when it was parked */
+    uint64_t off, len;
+    file_done done;
+    file_written written;
+    void *arg;
+};
+
+static void change_done(void *arg, int err) {
+    struct file_change *c = arg;
+    struct file *f = c->file;
+    struct tree *t = f->tree;
+    tree_lock(t);
+    if (c->spool) {
+        f->changing--;
+        f->last_write = env_mono(t->env);
+    }
+    file_put(f);
+    tree_unlock(t);
+    if (c->written)
+        c->written(c->arg, err, err < 0 ? 0 : (size_t)c->len);
+    else
+        c->done(c->arg, err);
+    spool_unref(c->spool);
+    free(c->copy);
+    free(c);
+}
+
+static void change_run(void *arg) {
+    struct file_change *c = arg;
+    struct file *f = c->file;
+    struct tree *t = f->tree;
+    tree_lock(t);
+    int r = make_writable(f);
+    if (r == -EINPROGRESS) {
+        if (c->kind == CHANGE_WRITE && !c->copy)
+            c->data = c->copy = xmemdup(c->data, c->len);
+        park(f, change_run, c);
+        tree_unlock(t);
+        return;
+    }
+    if (r == 0) {
+        f->changing++;
+        c->spool = spool_ref(f->spool);
+        if (c->append)
+            spool_stat(c->spool, &c->off, NULL, NULL);
+    }
+    tree_unlock(t);
+    if (r < 0)
+        change_done(c, r);
+    else if (c->kind == CHANGE_WRITE)
+        spool_write(c->spool, c->data, (size_t)c->len, c->off, change_done, c);
+    else if (c->kind == CHANGE_TRUNCATE)
+        spool_truncate(c->spool, c->len, change_done, c);
+    else
+        spool_fallocate(c->spool, c->mode, c->off, c->len, change_done, c);
+}
+
+static struct file_change *change_new(struct file *f, enum change_kind kind, uint64_t off, uint64_t len, void *arg) {
+    struct file_change *c = xcalloc(1, sizeof *c);
+    *c = (struct file_change){.file = f, .kind = kind, .off = off, .len = len, .arg = arg};
+    return c;
+}
+
+static struct file *file_again(struct file *f) {
+    tree_lock(f->tree);
+    f->refs++;
+    tree_unlock(f->tree);
+    return f;
+}
+
+void file_write(struct file *f, const void *p, size_t len, uint64_t off, bool append, file_written done, void *arg) {
+    struct file_change *c = change_new(file_again(f), CHANGE_WRITE, off, len, arg);
+    c->data = p;
+    c->append = append;
+    c->written = done;
+    change_run(c);
+}
+
+void file_truncate(struct tree *t, uint64_t ino, uint64_t size, file_done done, void *arg) {
+    struct file *f;
+    tree_lock(t);
+    int r = file_get(t, tree_resolve(t, ino), &f);
+    tree_unlock(t);
+    if (r < 0) {
+        done(arg, r);
+        return;
+    }
+    struct file_change *c = change_new(f, CHANGE_TRUNCATE, 0, size, arg);
+    c->done = done;
+    change_run(c);
+}
+
+void file_fallocate(struct file *f, int mode, uint64_t off, uint64_t len, file_done done, void *arg) {
+    struct file_change *c = change_new(file_again(f), CHANGE_ALLOCATE, off, len, arg);
+    c->mode = mode;
+    c->done = done;
+    change_run(c);
+}
+
+/* Opening and closing */
+
+static void nothing(void *arg, int err) {
+    (void)arg;
+    (void)err;
+}
+
+int file_open(struct tree *t, uint64_t ino, int flags, struct file **ret) {
+    struct file *f;
+    bool writable = (flags & O_ACCMODE) != O_RDONLY;
+    tree_lock(t);
+    int r = writable && (t->read_only || t->cfg.read_only) ? -EROFS : file_get(t, tree_resolve(t, ino), &f);
+    if (r == 0) {
+        f->handles++;
+        f->writers += writable;
+    }
+    tree_unlock(t);
+    if (r < 0)
+        return r;
+    if (writable && (flags & O_TRUNC))
+        file_truncate(t, f->ino, 0, nothing, NULL);
+    *ret = f;
+    return 0;
+}
+
+/* The record takes over what the spool file knows, for the time when nobody has it open; it settles soon. */
+static int note_closed(struct file *f) {
+    CLEANUP_RECORD struct record rec = {0};
+    struct row_pending p;
+    struct tree *t = f->tree;
+    int r = rows_p_inode(t, f->ino, &rec, &p);
+    if (r != 1)
+        return MIN(r, 0);
+    spool_stat(f->spool, &rec.size, &rec.mtime, NULL);
+    rec.ctime = MAX(rec.ctime, MIN(rec.mtime, env_now(t->env)));
+    p.due = env_mono(t->env) + t->cfg.settle_ns;
+    return rows_p_put(t, f->ino, &rec, &p);
+}
+
+void file_close(struct file *f, int flags) {
+    struct tree *t = f->tree;
+    tree_lock(t);
+    bool writable = (flags & O_ACCMODE) != O_RDONLY;
+    f->handles--;
+    f->writers -= writable;
+    if (writable && f->writers == 0 && f->spool && !f->unnamed) {
+        int r = tree_begin(t);
+        if (r == 0)
+            r = tree_end(t, note_closed(f));
+        if (r < 0)
+            log_errno(r, "a closed file could not be noted in tree.db; its bytes are in %s", spool_path(f->spool));
+        settle_kick(t);
+    }
+    file_put(f);
+    tree_unlock(t);
+}
+
+void file_flush(struct file *f, file_done done, void *arg) {
+    if (f->tree->cfg.durability == DURABILITY_CLOSE)
+        file_fsync(f, done, arg);
+    else
+        done(arg, 0);
+}
+
+/* Reading */
+
+void file_read(struct file *f, uint64_t off, size_t len, struct read_stream *stream, reader_done done, void *arg) {
+    struct tree *t = f->tree;
+    tree_lock(t);
+    struct spool_file *spool = spool_ref(f->spool ? f->spool : f->snap);
+    struct content *content = spool ? NULL : content_ref(f->content);
+    bool foreign = f->foreign;
+    tree_unlock(t);
+    if (spool)
+        spool_read(spool, off, len, stream, done, arg);
+    else if (foreign)
+        done(arg, -EIO, NULL, 0);
+    else if (content)
+        reader_read(t->cfg.block_reader, content, off, len, stream, done, arg);
+    else
+        done(arg, 0, NULL, 0);
+    spool_unref(spool);
+    content_unref(content);
+}
+
+int64_t file_seek(struct file *f, uint64_t off, int whence) {
+    struct tree *t = f->tree;
+    tree_lock(t);
+    struct spool_file *spool = spool_ref(f->spool ? f->spool : f->snap);
+    uint64_t size = f->size;
+    tree_unlock(t);
+    int64_t r;
+    if (spool)
+        r = spool_seek(spool, off, whence);
+    else if (off >= size)
+        r = -ENXIO;
+    else
+        r = (int64_t)(whence == SEEK_DATA ? off : size);
+    spool_unref(spool);
+    return r;
+}
+
+/* fsync */
+
+struct local_sync {
+    struct tree *tree;
+    struct spool_file *spool;
+    file_done done;
+    void *arg;
+    int err;
+};
+
+static void sync_db(void *arg) {
+    struct local_sync *s = arg;
+    tree_lock(s->tree);
+    int r = db_sync(&s->tree->db);
+    tree_unlock(s->tree);
+    s->err = s->err < 0 ? s->err : r == -EBUSY ? 0 : r;
+}
+
+static void sync_finish(void *arg) {
+    struct local_sync *s = arg;
+    s->done(s->arg, s->err);
+    spool_unref(s->spool);
+    tree_lock(s->tree);
+    tree_release(s->tree);
+    tree_unlock(s->tree);
+    free(s);
+}
+
+static void sync_bytes_done(void *arg, int err) {
+    struct local_sync *s = arg;
+    s->err = err;
+    env_work(s->tree->env, sync_db, sync_finish, s);
+}
+
+static void sync_local(struct tree *t, struct file *f, file_done done, void *arg) {
+    struct local_sync *s = xcalloc(1, sizeof *s);
+    *s = (struct local_sync){.tree = t, .done = done, .arg = arg};
+    tree_lock(t);
+    tree_hold(t);
+    s->spool = f ? spool_ref(f->spool ? f->spool : f->snap) : NULL;
+    tree_unlock(t);
+    if (s->spool)
+        spool_sync(s->spool, sync_bytes_done, s);
+    else
+        env_work(t->env, sync_db, sync_finish, s);
+}
+
+/* Its bytes settle now, not later. */
+static int hurry(struct tree *t, uint64_t ino) {
+    CLEANUP_RECORD struct record rec = {0};
+    struct row_pending p;
+    int r = rows_p_inode(t, ino, &rec, &p);
+    if (r != 1 || !p.spool)
+        return MIN(r, 0);
+    struct file *f = file_find(t, ino);
+    if (f && f->spool)
+        spool_stat(f->spool, &rec.size, &rec.mtime, NULL);
+    p.due = 0;
+    return rows_p_put(t, ino, &rec, &p);
+}
+
+struct tree_wait *file_fsync_inode(struct tree *t, uint64_t ino, file_done done, void *arg) {
+    struct tree_wait *w = NULL;
+    int r = 0;
+    tree_lock(t);
+    ino = tree_resolve(t, ino);
+    struct file *f = file_find(t, ino);
+    if (t->cfg.durability == DURABILITY_LOCAL || t->cfg.read_only || (f && f->unnamed)) {
+        if (f)
+            f->refs++;
+        tree_unlock(t);
+        sync_local(t, f, done, arg);
+        tree_lock(t);
+        if (f)
+            file_put(f);
+        tree_unlock(t);
+        return NULL;
+    }
+    if (t->pending_rows) {
+        r = tree_begin(t);
+        if (r == 0)
+            r = tree_end(t, hurry(t, ino));
+    }
+    if (r == 0)
+        w = commit_wait(t, ino, t->op, t->cfg.fsync_timeout_ns, true, done, arg);
+    tree_unlock(t);
+    if (!w)
+        done(arg, r);
+    return w;
+}
+
+struct tree_wait *file_fsync(struct file *f, file_done done, void *arg) {
+    return file_fsync_inode(f->tree, f->ino, done, arg);
+}
+
+/* Sharing content */
+
+/* In a transaction: `to` becomes a file with the content of `from`: one record, no bytes. */
+static int share(struct tree *t, struct file *from, struct file *to) {
+    CLEANUP_RECORD struct record a = {0}, b = {0};
+    struct row_pending p;
+    int r = rows_v_inode(t, from->ino, &a, NULL, NULL);
+    if (r == 1)
+        r = rows_v_inode(t, to->ino, &b, NULL, &p);
+    if (r != 1)
+        return r < 0 ? r : -ESTALE;
+    record_take_content(&b, &a);
+    b.mtime = b.ctime = MAX(b.ctime + 1, tree_time(t));
+    if (!p.op)
+        p.since = t->op;
+    p.op = t->op;
+    if (!p.written)
+        p.written = t->op;
+    r = rows_p_settle(t, to->ino, &b, &p);
+    if (r == 0) {
+        to->content = content_ref(b.content);
+        to->size = b.size;
+    }
+    return r;
+}
+
+static int try_share(struct file *from, uint64_t off_in, struct file *to, uint64_t off_out, size_t len) {
+    struct tree *t = from->tree;
+    bool settled = !from->spool && !from->snap && from->content && !from->foreign && !from->unnamed;
+    bool empty = !to->spool && !to->snap && !to->content && !to->unnamed && to != from;
+    if (!settled || !empty || off_in || off_out || len < from->size)
+        return -EXDEV;
+    int r = tree_writable(t);
+    if (r < 0)
+        return r;
+    if (to->spool || from->spool)
+        return -EXDEV;
+    r = tree_begin(t);
+    if (r == 0)
+        r = tree_end(t, share(t, from, to));
+    if (r == 0)
+        commit_kick(t);
+    return r;
+}
+
+void file_share_range(struct file *from, uint64_t off_in, struct file *to, uint64_t off_out, size_t len,
+                     file_written done, void *arg) {
+    struct tree *t = from->tree;
+    tree_lock(t);
+    int r = try_share(from, off_in, to, off_out, len);
+    size_t n = r == 0 ? (size_t)from->size : 0;
+    tree_unlock(t);
+    done(arg, r, n);
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * From the journal into the confirmed tree: reads the next number, applies it, merges; and tells absence from trouble. A number that is not there is believed to be absent only beside a witness: the
+ * newest entry this host knows, read on the same path just then.
+ */
+#include "base/log.h"
+#include "net/retry.h"
+#include "tree/apply.h"
+#include <inttypes.h>
+
+static int save_head(struct tree *t) {
+    uint8_t set[sizeof t->set.w];
+    for (size_t i = 0; i < sizeof set; i++)
+        set[i] = (uint8_t)(t->set.w[i / 8] >> (8 * (i % 8)));
+    int r = db_meta_set_int(&t->db, "seq", (int64_t)t->seq);
+    if (r == 0)
+        r = db_meta_set_bytes(&t->db, "head_hash", t->head_hash, DIGEST_SIZE);
+    if (r == 0)
+        r = db_meta_set_bytes(&t->db, "set", set, sizeof set);
+    if (r == 0)
+        r = db_meta_set_int(&t->db, "total_files", (int64_t)t->total_files);
+    if (r == 0)
+        r = db_meta_set_int(&t->db, "total_bytes", (int64_t)t->total_bytes);
+    return r;
+}
+
+/* What apply changes outside the database, for the case that its transaction fails. */
+struct head {
+    uint64_t seq, files, bytes;
+    uint8_t hash[DIGEST_SIZE];
+    struct set_digest set;
+};
+
+static struct head head_of(const struct tree *t) {
+    struct head h = {t->seq, t->total_files, t->total_bytes, {0}, t->set};
+    memcpy(h.hash, t->head_hash, DIGEST_SIZE);
+    return h;
+}
+
+static void head_back(struct tree *t, const struct head *h) {
+    t->seq = h->seq;
+    t->total_files = h->files;
+    t->total_bytes = h->bytes;
+    t->set = h->set;
+    memcpy(t->head_hash, h->hash, DIGEST_SIZE);
+}
+
+/* May this entry be applied? Form, chain, and that its writer saw the tree we see. */
+static int check_entry(struct tree *t, const struct entry *e) {
+    uint8_t tree[DIGEST_SIZE];
+    if (e->sequence > 1 && memcmp(e->previous, t->head_hash, DIGEST_SIZE)) {
+        tree_stop(t, "journal entry %" PRIu64 " does not continue the entry before it; somebody with the volume key wrote it "
+                     "out of place. This host stops following before it",
+                  e->sequence);
+        return -EBADE;
+    }
+    set_digest_value(&t->set, tree);
+    if (e->sequence > 1 && memcmp(e->tree, tree, DIGEST_SIZE)) {
+        tree_stop(t, "journal entry %" PRIu64 " by %s was built on another tree than this host has; unmount, move the local state %s "
+                     "away once `assetfs status` shows nothing queued, and mount again",
+                  e->sequence, e->host, t->cfg.dir);
+        return -EBADE;
+    }
+    if (e->ro_compat & ~(uint64_t)FEATURES_RO_COMPAT)
+        tree_freeze(t, "journal entry %" PRIu64 " uses features this version may read but not write; install a newer assetfs",
+                  e->sequence);
+    return 0;
+}
+
+/* Entries in our session that we have not sent: this local state was copied, or is older than what it has done. */
+static void notice_clone(struct tree *t, const struct entry *e) {
+    if (!t->session || e->session != t->session)
+        return;
+    log_warning("journal entry %" PRIu64 " was written in this host's session %" PRIu64 " by somebody else (a copied or restored "
+                "local state): a new session will be taken",
+                e->sequence, t->session);
+    t->session = 0;
+    if (db_meta_set_int(&t->db, "session", 0) < 0)
+        log_error("tree.db cannot be written");
+}
+
+/* What the kernel may have cached of the rows an entry touched. */
+static void note_changes(struct tree *t, const struct before *b) {
+    struct before_name *n, *n2;
+    struct before_inode *i, *i2;
+    HASH_ITER(hh, b->names, n, n2) {
+        tree_note_entry(t, n->parent, n->name, n->n);
+        tree_note_inode(t, n->parent, true);
+    }
+    HASH_ITER(hh, b->inodes, i, i2) {
+        CLEANUP_RECORD struct record now = {0};
+        bool there = rows_c_inode(t, i->ino, &now, NULL, NULL) == 1;
+        tree_note_inode(t, i->ino, !i->present || !there || !record_same_content(&i->rec, &now));
+    }
+}
+
+/* In a transaction. */
+static int apply_parsed(struct tree *t, const struct entry *e, bool ours, struct before *b) {
+    size_t n_void;
+    int r = apply_entry(t, e, b, &n_void);
+    if (r < 0)
+        return r;
+    t->seq = e->sequence;
+    if (n_void) {
+        counter_add(t->cfg.counters, COUNTER_CHANGES_VOID, n_void);
+        log_warning("journal entry %" PRIu64 " by %s: %zu of %zu changes do not fit the tree and are void", e->sequence, e->host,
+                    n_void, e->n_changes);
+    }
+    if (ours && n_void)
+        tree_stop(t, "changes of this host in journal entry %" PRIu64 " did not apply; this is a bug in assetfs. Nothing is lost: what "
+                     "was written is in %s/spool",
+                  e->sequence, t->cfg.dir);
+    if (ours) {
+        r = commit_applied(t, e);
+    } else {
+        notice_clone(t, e);
+        t->foreign_at = env_mono(t->env);
+        r = t->pending_rows ? carry_over(t, b) : 0;
+    }
+    if (r == 0 && t->inflight.active && t->inflight.seq <= e->sequence)
+        r = db_run(&t->db, STMT_INFLIGHT_DEL, "");
+    return r == 0 ? save_head(t) : r;
+}
+
+static int refuse(struct tree *t, uint64_t seq, int r) {
+    if (r == -ENOKEY)
+        tree_stop(t, "journal entry %" PRIu64 " is sealed under a volume key this host does not have; import it with `assetfs key import` "
+                     "and mount again",
+                  seq);
+    else if (r == -EPROTONOSUPPORT)
+        tree_stop(t, "journal entry %" PRIu64 " is of a newer format; install a newer assetfs", seq);
+    return r;
+}
+
+int follow_take(struct tree *t, uint64_t seq, const void *p, size_t n) {
+    CLEANUP_ENTRY struct entry e = {0};
+    struct before b = {0};
+    if (seq != t->seq + 1)
+        return 0;
+    int r = entry_open(p, n, t->cfg.keys, t->cfg.prefix, seq, &e);
+    if (r == 0)
+        r = check_entry(t, &e);
+    if (r < 0)
+        return refuse(t, seq, r);
+    bool ours = commit_is_ours(t, &e);
+    struct head before = head_of(t);
+    r = tree_begin(t);
+    if (r < 0)
+        return r;
+    digest_of(p, n, t->head_hash);
+    r = tree_end(t, apply_parsed(t, &e, ours, &b));
+    if (r < 0) {
+        head_back(t, &before);
+        log_errno(r, "journal entry %" PRIu64 " could not be applied", seq);
+    } else {
+        if (t->inflight.active && t->inflight.seq <= seq)
+            commit_resolved(t);
+        if (!ours)
+            note_changes(t, &b);
+        counter_add(t->cfg.counters, COUNTER_ENTRIES_APPLIED, 1);
+        t->head = MAX(t->head, seq);
+    }
+    before_free(&b);
+    return r;
+}
+
+int follow_void(struct tree *t, uint64_t seq) {
+    if (seq != t->seq + 1)
+        return 0;
+    if (seq == 1) {
+        tree_stop(t, "entry 1 of the journal is not one of assetfs");
+        return -EMEDIUMTYPE;
+    }
+    struct head before = head_of(t);
+    int r = tree_begin(t);
+    if (r < 0)
+        return r;
+    t->seq = seq;
+    r = save_head(t);
+    if (r == 0 && t->inflight.active && t->inflight.seq <= seq)
+        r = db_run(&t->db, STMT_INFLIGHT_DEL, "");
+    r = tree_end(t, r);
+    if (r < 0) {
+        head_back(t, &before);
+        return r;
+    }
+    if (t->inflight.active && t->inflight.seq <= seq)
+        commit_resolved(t);
+    counter_add(t->cfg.counters, COUNTER_ENTRIES_VOID, 1);
+    log_warning("journal number %" PRIu64 " holds no readable entry: it is void, the journal goes on after it", seq);
+    t->head = MAX(t->head, seq);
+    return 0;
+}
+
+void follow_after(struct tree *t) {
+    settle_hand_over(t);
+    tree_lock(t);
+    commit_check_waits(t);
+    commit_kick(t);
+    settle_kick(t);
+    tree_unlock(t);
+}
+
+/* Polling */
+
+static int64_t poll_interval(struct tree *t) {
+    bool idle = env_mono(t->env) - t->used_at > IDLE_AFTER_NS;
+    return idle ? MAX(POLL_IDLE_NS, t->cfg.poll_ns) : t->cfg.poll_ns;
+}
+
+static void read_next(struct tree *t);
+
+/* Under the lock: this round of reading is over. */
+static void round_over(struct tree *t, int64_t again_in) {
+    t->reading = false;
+    if (!t->closing && !(t->read_only && t->stopped))
+        env_timer_set(t->env, &t->poll_timer, env_mono(t->env) + (t->poll_again ? 0 : again_in));
+    t->poll_again = false;
+    tree_release(t);
+}
+
+static void trouble(struct tree *t, int err, const char *why) {
+    uint64_t random;
+    env_random(t->env, &random, sizeof random);
+    tree_offline(t, true, why ? why : strerror(-err));
+    round_over(t, MAX(retry_wait(&retry_fetch, err, ++t->read_failures, random), NS_PER_S / 4));
+}
+
+static void all_is_well(struct tree *t) {
+    t->witness_at = env_mono(t->env);
+    t->head_seen = env_now(t->env);
+    t->read_failures = 0;
+    tree_offline(t, false, NULL);
+}
+
+static void first_done(void *arg, const struct store_got *got) {
+    struct tree *t = arg;
+    tree_lock(t);
+    if (got->err == 0) {
+        tree_stop(t, "the bucket went backwards: journal entry %" PRIu64 " was there and is gone. This host keeps what it has and writes nothing; "
+                     "restore the bucket, or move %s away to see the bucket as it is",
+                  t->seq, t->cfg.dir);
+        round_over(t, POLL_IDLE_NS);
+    } else {
+        trouble(t, -EIO, "the volume's journal is not there any more; this host goes on with what it has");
+    }
+    tree_unlock(t);
+}
+
+static void witness_done(void *arg, const struct store_got *got) {
+    struct tree *t = arg;
+    tree_lock(t);
+    if (got->err == 0 && t->closing) {
+        round_over(t, 0);
+    } else if (got->err == 0) {
+        all_is_well(t);
+        t->head = t->seq;
+        round_over(t, poll_interval(t));
+    } else if (got->err == -ENOENT) {
+        CLEANUP_FREE char *key = entry_key(t->cfg.prefix, 1);
+        store_get_range(t->cfg.reader, key, 0, 1, STORE_FRESH, first_done, t);
+    } else {
+        trouble(t, got->err, got->why);
+    }
+    tree_unlock(t);
+    follow_after(t);
+}
+
+static void ask_witness(struct tree *t) {
+    CLEANUP_FREE char *key = entry_key(t->cfg.prefix, t->reading_seq - 1);
+    store_get_range(t->cfg.reader, key, 0, 1, STORE_FRESH, witness_done, t);
+}
+
+static void next_done(void *arg, const struct store_got *got) {
+    struct tree *t = arg;
+    int r = 0;
+    tree_lock(t);
+    if (t->closing) {
+        round_over(t, 0);
+    } else if (got->err == -ENOENT && t->reading_seq > 1) {
+        ask_witness(t);
+    } else if (got->err < 0) {
+        trouble(t, got->err, got->why);
+    } else {
+        r = follow_take(t, t->reading_seq, got->data, got->len);
+        if (r == -EBADMSG && t->second_look == t->reading_seq)
+            r = follow_void(t, t->reading_seq);
+        else if (r == -EBADMSG)
+            t->second_look = t->reading_seq, r = 0;
+        if (r == 0) {
+            all_is_well(t);
+            read_next(t);
+        } else {
+            round_over(t, poll_interval(t));
+        }
+    }
+    tree_unlock(t);
+    follow_after(t);
+}
+
+/* Under the lock, with `reading` set. */
+static void read_next(struct tree *t) {
+    CLEANUP_FREE char *key = entry_key(t->cfg.prefix, t->seq + 1);
+    t->reading_seq = t->seq + 1;
+    store_get_range(t->cfg.reader, key, 0, 0, STORE_FRESH, next_done, t);
+}
+
+void follow_now(struct tree *t) {
+    tree_lock(t);
+    if (t->reading) {
+        t->poll_again = true;
+    } else if (t->started && !t->closing && !t->stopped) {
+        t->reading = true;
+        tree_hold(t);
+        read_next(t);
+    }
+    tree_unlock(t);
+}
+
+static void poll_tick(void *arg) {
+    follow_now(arg);
+}
+
+void follow_init(struct tree *t) {
+    t->poll_timer = (struct env_timer){.fn = poll_tick, .arg = t};
+}
+
+void tree_poll_now(struct tree *t) {
+    follow_now(t);
+}
+
+void tree_used(struct tree *t) {
+    tree_lock(t);
+    int64_t now = env_mono(t->env);
+    bool was_idle = now - t->used_at > IDLE_AFTER_NS;
+    t->used_at = now;
+    tree_unlock(t);
+    if (was_idle)
+        follow_now(t);
+}

@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * From a written file to content in the bucket. A spool file that has rested (closed for `settle`, open and quiet for a while, or somebody waits) is sealed: that is
+ * the snapshot. It is filled, hashed, uploaded; then its inode may be committed, and after that its file becomes the block cache's.
+ *
+ *     p_inode.spool --seal--> snap SEALED --hash--> HASHED --upload--> DURABLE --commit--> block cache
+ *
+ * Each arrow is one transaction; after a restart the row says where to go on.
+ */
+#include "base/log.h"
+#include "tree/file_state.h"
+#include <inttypes.h>
+
+/* Snapshots on their way at once; each holds a descriptor. */
+#define SETTLING_MAX 64
+#define FORCED_AGE_NS (60 * NS_PER_S)
+#define QUIET_NS (5 * NS_PER_S)
+#define RETRY_NS (2 * NS_PER_S)
+
+struct settle {
+    struct file *file; /* a reference */
+    struct spool_file *snap;
+    uint64_t snap_id;
+    uint8_t id[DIGEST_SIZE];
+    bool expected; /* `id` was recorded before a restart: the bytes must still say so */
+    uint64_t size;
+    char *key;
+    bool urgent, stuck;
+};
+
+struct handover {
+    struct spool_file *snap;
+    struct content *content;
+    struct handover *next;
+};
+
+static void settle_end(struct settle *s) {
+    struct tree *t = s->file->tree;
+    if (s->stuck) {
+        t->stuck--;
+        s->file->stuck = false;
+    }
+    t->settling--;
+    t->uploading_bytes -= s->size;
+    s->file->settling = false;
+    file_put(s->file);
+    spool_unref(s->snap);
+    free(s->key);
+    free(s);
+    tree_release(t);
+}
+
+/* Ends a job that cannot go on now; its row is tried again later. */
+static void settle_later(struct settle *s, int err, const char *what) {
+    struct tree *t = s->file->tree;
+    tree_lock(t);
+    if (!t->closing)
+        log_errno(err, "inode %" PRIu64 ": %s; trying again", s->file->ino, what);
+    CLEANUP_RECORD struct record rec = {0};
+    struct row_pending p;
+    int r = tree_begin(t);
+    if (r == 0) {
+        r = rows_p_inode(t, s->file->ino, &rec, &p);
+        if (r == 1) {
+            p.due = env_mono(t->env) + RETRY_NS;
+            r = rows_p_put(t, s->file->ino, &rec, &p);
+        }
+        r = tree_end(t, r);
+    }
+    settle_end(s);
+    settle_kick(t);
+    tree_unlock(t);
+}
+
+/* The row of a job's inode, if the job still is what it waits for. */
+static int job_row(struct settle *s, struct record *rec, struct row_pending *p) {
+    int r = rows_p_inode(s->file->tree, s->file->ino, rec, p);
+    return r == 1 ? p->snap == s->snap_id : r;
+}
+
+/* The extension the object's key carries: browsers and the CDN go by it. */
+static int name_extension(void *arg, uint64_t parent, const char *name, size_t n) {
+    char *ret = arg;
+    size_t dot = n;
+    (void)parent;
+    while (dot > 0 && name[dot - 1] != '.')
+        dot--;
+    size_t len = n - dot;
+    if (dot < 2 || len < 1 || len > 15)
+        return -EEXIST;
+    ret[0] = '.';
+    for (size_t i = 0; i < len; i++) {
+        char c = name[dot + i];
+        bool lower = c >= 'a' && c <= 'z', upper = c >= 'A' && c <= 'Z', digit = c >= '0' && c <= '9';
+        if (!lower && !upper && !digit) {
+            ret[0] = 0;
+            break;
+        }
+        ret[i + 1] = upper ? (char)(c - 'A' + 'a') : c;
+        ret[i + 2] = 0;
+    }
+    return -EEXIST; /* the first name decides */
+}
+
+/* Area `files`, template {area}/{sha256}{ext}. */
+static char *content_key(struct tree *t, uint64_t ino, const uint8_t id[DIGEST_SIZE]) {
+    char hex[DIGEST_HEX_SIZE], extension[20] = "";
+    digest_hex(id, hex);
+    rows_v_names_of(t, ino, name_extension, extension);
+    return xasprintf("files/%s%s", hex, extension);
+}
+
+/* In a transaction. */
+static int set_durable(struct settle *s, const char *key) {
+    CLEANUP_RECORD struct record rec = {0};
+    struct row_pending p;
+    struct tree *t = s->file->tree;
+    int r = job_row(s, &rec, &p);
+    if (r != 1)
+        return r;
+    if (rec.content && strcmp(rec.content->key, key)) {
+        const struct content *c = rec.content;
+        struct content *moved = content_new(c->id, c->size, key, c->digests, c->digests_digest);
+        content_unref(rec.content);
+        rec.content = moved;
+    }
+    p.stage = SNAP_DURABLE;
+    r = rec.content ? rows_object_add(t, rec.content->id, key) : 0;
+    if (r == 0)
+        r = rows_p_block(t, s->file->ino, &p, false);
+    return r < 0 ? r : rows_p_put(t, s->file->ino, &rec, &p);
+}
+
+static void upload_done(void *arg, int err, const char *key) {
+    struct settle *s = arg;
+    struct tree *t = s->file->tree;
+    if (err < 0) {
+        if (err == -ECANCELED) {
+            tree_lock(t);
+            settle_end(s);
+            tree_unlock(t);
+        } else {
+            settle_later(s, err, "its content could not be uploaded");
+        }
+        return;
+    }
+    tree_lock(t);
+    int r = tree_begin(t);
+    if (r == 0)
+        r = tree_end(t, set_durable(s, key));
+    if (r < 0) {
+        tree_unlock(t);
+        settle_later(s, r, "tree.db cannot be written");
+        return;
+    }
+    settle_end(s);
+    commit_kick(t);
+    settle_kick(t);
+    tree_unlock(t);
+}
+
+static void upload_stuck(void *arg, int err, const char *reason) {
+    struct settle *s = arg;
+    struct tree *t = s->file->tree;
+    tree_lock(t);
+    bool now = reason != NULL;
+    if (now != s->stuck) {
+        s->stuck = s->file->stuck = now;
+        t->stuck += now ? 1 : (unsigned)-1;
+    }
+    if (reason) {
+        if (!t->stuck_reason || strcmp(t->stuck_reason, reason))
+            log_error("an upload is refused: %s (it stays queued and is tried again)", reason);
+        free(t->stuck_reason);
+        t->stuck_reason = xstrdup(reason);
+        commit_fail_waits(t, s->file->ino, err);
+    }
+    tree_unlock(t);
+}
+
+static void start_upload(struct settle *s, const uint8_t *digests, size_t n) {
+    struct upload_request q = {.file = s->snap,
+                               .digests = digests,
+                               .n_digests = n,
+                               .size = s->size,
+                               .key = s->key,
+                               .urgent = s->urgent,
+                               .done = upload_done,
+                               .stuck = upload_stuck,
+                               .arg = s};
+    memcpy(q.id, s->id, DIGEST_SIZE);
+    struct upload *job = uploader_submit(s->file->tree->uploader, &q);
+    (void)job;
+}
+
+/* The bytes are not what was recorded before the restart: they are set aside, the inode goes back to what everybody knows. */
+static int set_aside(struct settle *s, struct record *rec) {
+    struct tree *t = s->file->tree;
+    CLEANUP_RECORD struct record c = {0};
+    CLEANUP_FREE char *path = NULL;
+    struct row_pending p;
+    char hint[32];
+    snprintf(hint, sizeof hint, "inode-%" PRIu64, s->file->ino);
+    spool_set_aside(s->snap, hint, &path);
+    log_error("inode %" PRIu64 ": the local copy of what was written is damaged; it is kept as %s and not uploaded", s->file->ino,
+              path ? path : "(nowhere)");
+    int r = rows_c_inode(t, s->file->ino, &c, NULL, NULL);
+    if (r < 0 || (r = rows_p_inode(t, s->file->ino, NULL, &p)) != 1)
+        return MIN(r, 0);
+    record_take_content(rec, &c); /* nothing, for a new file: it stays at its name, empty */
+    p.snap = 0;
+    p.stage = SNAP_SEALED;
+    p.op = t->op;
+    r = rows_p_block(t, s->file->ino, &p, p.spool != 0);
+    return r < 0 ? r : rows_p_settle(t, s->file->ino, rec, &p);
+}
+
+/* In a transaction. 1: upload it; 0: nothing to upload. */
+static int note_digest(struct settle *s, const uint8_t id[DIGEST_SIZE], const uint8_t *digests, size_t n) {
+    CLEANUP_RECORD struct record rec = {0};
+    struct row_pending p;
+    struct tree *t = s->file->tree;
+    int r = job_row(s, &rec, &p);
+    if (r != 1)
+        return r;
+    if (s->expected && memcmp(id, s->id, DIGEST_SIZE))
+        return set_aside(s, &rec);
+    memcpy(s->id, id, DIGEST_SIZE);
+    if (!s->expected) {
+        uint8_t all[DIGEST_SIZE];
+        s->key = content_key(t, s->file->ino, id);
+        if (n > 1)
+            digest_of(digests, n * DIGEST_SIZE, all);
+        content_unref(rec.content);
+        rec.size = s->size;
+        rec.content = s->size == 0 ? NULL
+                                   : content_new(id, s->size, s->key, n > 1 && n <= CONTENT_INLINE_BLOCKS ? digests : NULL,
+                                                 n > 1 ? all : NULL);
+    } else {
+        s->key = xstrdup(rec.content->key);
+    }
+    int known = s->size ? rows_object_known(t, id, s->key) : 1;
+    if (known < 0)
+        return known;
+    p.stage = known ? SNAP_DURABLE : SNAP_HASHED;
+    r = known ? rows_p_block(t, s->file->ino, &p, false) : 0;
+    if (r == 0)
+        r = rows_p_put(t, s->file->ino, &rec, &p);
+    return r < 0 ? r : !known;
+}
+
+static void digest_done(void *arg, int err, const uint8_t id[DIGEST_SIZE], const uint8_t *digests, size_t n) {
+    struct settle *s = arg;
+    struct tree *t = s->file->tree;
+    struct file *f = s->file;
+    if (err < 0) {
+        settle_later(s, err, "what was written cannot be read back from the spool");
+        return;
+    }
+    tree_lock(t);
+    int r = tree_begin(t);
+    if (r == 0)
+        r = tree_end(t, note_digest(s, id, digests, n));
+    f->refs++;
+    tree_unlock(t);
+    if (r < 0) {
+        settle_later(s, r, "tree.db cannot be written");
+    } else if (r == 1) {
+        start_upload(s, digests, n);
+    } else {
+        tree_lock(t);
+        settle_end(s);
+        commit_kick(t);
+        settle_kick(t);
+        tree_unlock(t);
+    }
+    file_unpark(f);
+    tree_lock(t);
+    file_put(f);
+    tree_unlock(t);
+}
+
+static void fill_done(void *arg, int err) {
+    struct settle *s = arg;
+    if (err < 0) {
+        settle_later(s, err, "the rest of it cannot be fetched from the bucket");
+        return;
+    }
+    spool_digest(s->snap, digest_done, s);
+}
+
+/* In a transaction: the spool file is the snapshot from now on. */
+static int seal_row(struct file *f, struct record *rec, struct row_pending *p) {
+    struct tree *t = f->tree;
+    spool_stat(f->spool, &rec->size, &rec->mtime, NULL);
+    rec->ctime = MAX(rec->ctime, MIN(rec->mtime, env_now(t->env)));
+    p->snap = p->spool;
+    p->spool = 0;
+    p->stage = SNAP_SEALED;
+    p->due = INT64_MAX;
+    return rows_p_put(t, f->ino, rec, p);
+}
+
+/* 1: a job was begun; 0: not now. Under the lock. */
+static int settle_begin(struct tree *t, uint64_t ino, bool urgent, struct settle **ret) {
+    CLEANUP_RECORD struct record rec = {0};
+    struct row_pending p;
+    struct file *f;
+    int r = file_get(t, ino, &f);
+    if (r < 0)
+        return r;
+    r = rows_p_inode(t, ino, &rec, &p);
+    bool resume = r == 1 && p.snap && p.stage != SNAP_DURABLE;
+    if (r != 1 || f->settling || f->changing || (p.snap && !resume) || (!resume && !f->spool)) {
+        file_put(f);
+        return MIN(r, 0);
+    }
+    uint64_t size;
+    struct settle *s = xcalloc(1, sizeof *s);
+    r = tree_begin(t);
+    if (r == 0 && resume) {
+        p.due = INT64_MAX;
+        r = tree_end(t, rows_p_put(t, ino, &rec, &p));
+    } else if (r == 0) {
+        spool_seal(f->spool);
+        r = tree_end(t, seal_row(f, &rec, &p));
+        if (r == 0) {
+            f->snap = f->spool;
+            f->spool = NULL;
+        }
+    }
+    if (r < 0) {
+        free(s);
+        file_put(f);
+        return r;
+    }
+    spool_stat(f->snap, &size, NULL, NULL);
+    *s = (struct settle){.file = f, .snap = spool_ref(f->snap), .snap_id = p.snap, .size = size, .urgent = urgent};
+    s->expected = p.stage == SNAP_HASHED && rec.content;
+    if (s->expected)
+        memcpy(s->id, rec.content->id, DIGEST_SIZE);
+    f->settling = true;
+    t->settling++;
+    t->uploading_bytes += size;
+    tree_hold(t);
+    *ret = s;
+    return 1;
+}
+
+/* An open file that is being written rests a little, but not for ever. */
+static bool too_early(struct tree *t, uint64_t ino, int64_t now) {
+    struct file *f = file_find(t, ino);
+    return f && f->writers && now - f->last_write < QUIET_NS && now - f->dirty_since < FORCED_AGE_NS;
+}
+
+static int postpone(struct tree *t, uint64_t ino, int64_t due) {
+    CLEANUP_RECORD struct record rec = {0};
+    struct row_pending p;
+    int r = tree_begin(t);
+    if (r < 0)
+        return r;
+    r = rows_p_inode(t, ino, &rec, &p);
+    if (r == 1) {
+        p.due = due;
+        r = rows_p_put(t, ino, &rec, &p);
+    }
+    return tree_end(t, r);
+}
+
+static bool waited_for(struct tree *t, uint64_t ino) {
+    struct row_pending p;
+    if (rows_p_inode(t, ino, NULL, &p) != 1)
+        return false;
+    if (p.since <= t->force_op)
+        return true;
+    for (struct wait *w = t->waits; w; w = w->next)
+        if (w->ino == ino)
+            return true;
+    return false;
+}
+
+/* The next inode whose spool file is due. *ret_at: when to look again, if none is. */
+static uint64_t next_due(struct tree *t, int64_t now, bool *ret_forced, int64_t *ret_at) {
+    uint64_t ino = 0;
+    int64_t due = INT64_MAX;
+    sqlite3_stmt *s = db_bind(&t->db, STMT_P_DUE, "i", (int64_t)1);
+    if (db_step(s) == 1) {
+        ino = (uint64_t)sqlite3_column_int64(s, 0);
+        due = sqlite3_column_int64(s, 1);
+    }
+    db_reset(s);
+    *ret_forced = ino && due == 0;
+    *ret_at = due;
+    return due <= now ? ino : 0;
+}
+
+static void settle_tick(void *arg) {
+    struct tree *t = arg;
+    int64_t at = INT64_MAX;
+    tree_lock(t);
+    while (!t->closing && t->pending_rows && t->settling < SETTLING_MAX) {
+        struct settle *s = NULL;
+        int64_t now = env_mono(t->env);
+        bool forced;
+        uint64_t ino = next_due(t, now, &forced, &at);
+        if (!ino)
+            break;
+        int r = 0;
+        if (!forced && too_early(t, ino, now))
+            r = postpone(t, ino, now + QUIET_NS);
+        else
+            r = settle_begin(t, ino, waited_for(t, ino), &s);
+        if (r == 0 && !s && (forced || !too_early(t, ino, now)))
+            r = postpone(t, ino, now + 50 * NS_PER_MS);
+        if (r < 0) {
+            log_errno(r, "inode %" PRIu64 " cannot be uploaded now", ino);
+            if (postpone(t, ino, now + RETRY_NS) < 0) {
+                at = now + RETRY_NS;
+                break;
+            }
+        }
+        if (s) {
+            tree_unlock(t);
+            spool_fill(s->snap, fill_done, s);
+            tree_lock(t);
+        }
+    }
+    if (!t->closing && at != INT64_MAX && t->settling < SETTLING_MAX)
+        env_timer_set(t->env, &t->settle_timer, MAX(at, env_mono(t->env)));
+    tree_unlock(t);
+}
+
+void settle_init(struct tree *t) {
+    t->settle_timer = (struct env_timer){.fn = settle_tick, .arg = t};
+}
+
+void settle_kick(struct tree *t) {
+    bool forced;
+    int64_t at;
+    if (t->closing || !t->pending_rows || t->settling >= SETTLING_MAX)
+        return;
+    next_due(t, INT64_MIN, &forced, &at);
+    if (at != INT64_MAX)
+        env_timer_set(t->env, &t->settle_timer, at);
+}
+
+/* An own entry brought the inode's record; in its transaction. */
+void file_committed(struct tree *t, uint64_t ino) {
+    CLEANUP_RECORD struct record rec = {0}, c = {0};
+    struct row_pending p;
+    if (rows_p_inode(t, ino, &rec, &p) != 1 || rows_c_inode(t, ino, &c, NULL, NULL) != 1)
+        return;
+    bool done = p.snap && p.stage == SNAP_DURABLE && record_same_content(&rec, &c);
+    if (p.snap && !done)
+        return;
+    struct file *f = file_find(t, ino);
+    struct spool_file *snap = NULL;
+    if (done) {
+        if (f && f->snap) {
+            snap = f->snap;
+            f->snap = NULL;
+        } else if (spool_reopen(t->cfg.spool, p.snap, NULL, true, &snap) < 0) {
+            snap = NULL;
+        }
+        p.snap = 0;
+        p.stage = SNAP_SEALED;
+    }
+    if (f && !f->spool) {
+        content_unref(f->content);
+        f->content = content_ref(c.content);
+        f->size = c.size;
+    }
+    if (snap) {
+        struct handover *h = xmalloc(sizeof *h);
+        *h = (struct handover){snap, content_ref(c.content), t->handovers};
+        t->handovers = h;
+    }
+    p.since = MAX(p.since, p.after ? p.after : t->inflight.op + 1);
+    p.written = p.after;
+    p.after = 0;
+    int r = p.spool ? rows_p_block(t, ino, &p, true) : 0;
+    if (r == 0)
+        r = rows_p_settle(t, ino, &rec, &p);
+    if (r < 0)
+        log_errno(r, "tree.db: inode %" PRIu64 " after its commit", ino);
+}
+
+void settle_hand_over(struct tree *t) {
+    tree_lock(t);
+    struct handover *h = t->handovers, *next;
+    t->handovers = NULL;
+    tree_unlock(t);
+    for (; h; h = next) {
+        next = h->next;
+        if (h->content)
+            spool_to_cache(h->snap, h->content);
+        else
+            spool_remove(h->snap);
+        spool_unref(h->snap);
+        content_unref(h->content);
+        free(h);
+    }
+}
+
+/* After a restart */
+
+struct kept {
+    uint64_t *ids;
+    size_t n, cap;
+};
+
+static void keep_id(struct kept *k, uint64_t id) {
+    if (!id)
+        return;
+    if (k->n == k->cap) {
+        k->cap = MAX(64, 2 * k->cap);
+        k->ids = xrealloc(k->ids, k->cap * sizeof *k->ids);
+    }
+    k->ids[k->n++] = id;
+}
+
+static int compare_ids(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static bool is_kept(void *arg, uint64_t id) {
+    struct kept *k = arg;
+    return bsearch(&id, k->ids, k->n, sizeof *k->ids, compare_ids) != NULL;
+}
+
+static void report_lost(void *arg, uint64_t id, const char *path) {
+    (void)arg;
+    log_error("spool file %" PRIu64 " cannot be read; it is kept as %s and not uploaded", id, path);
+}
+
+/* The size and time of what was being written when the daemon ended are those of its spool file. */
+static int recover_row(struct tree *t, uint64_t ino) {
+    CLEANUP_RECORD struct record rec = {0};
+    struct row_pending p;
+    struct spool_file *spool = NULL;
+    int r = rows_p_inode(t, ino, &rec, &p);
+    if (r != 1)
+        return MIN(r, 0);
+    p.due = 0;
+    if (p.spool) {
+        r = spool_reopen(t->cfg.spool, p.spool, rec.content, false, &spool);
+        if (r == 0) {
+            spool_stat(spool, &rec.size, &rec.mtime, NULL);
+            rec.ctime = MAX(rec.ctime, MIN(rec.mtime, env_now(t->env)));
+            spool_unref(spool);
+        } else {
+            log_error("inode %" PRIu64 ": what was written last is lost: spool file %" PRIu64 ": %s", ino, p.spool,
+                      strerror(-r));
+            p.spool = 0;
+            r = rows_p_block(t, ino, &p, p.snap != 0);
+            if (r < 0)
+                return r;
+        }
+    }
+    if (p.snap) {
+        r = spool_reopen(t->cfg.spool, p.snap, NULL, true, &spool);
+        if (r == 0) {
+            spool_unref(spool);
+        } else if (p.stage != SNAP_DURABLE) {
+            CLEANUP_RECORD struct record c = {0};
+            log_error("inode %" PRIu64 ": what was written is lost: spool file %" PRIu64 ": %s", ino, p.snap, strerror(-r));
+            rows_c_inode(t, ino, &c, NULL, NULL);
+            record_take_content(&rec, &c);
+            p.snap = 0;
+            r = rows_p_block(t, ino, &p, p.spool != 0);
+            if (r < 0)
+                return r;
+        }
+    }
+    return rows_p_settle(t, ino, &rec, &p);
+}
+
+int settle_recover(struct tree *t, struct buf *why) {
+    struct kept spools = {0}, inodes = {0};
+    sqlite3_stmt *s = db_bind(&t->db, STMT_P_SPOOLED, "");
+    int r;
+    while ((r = db_step(s)) == 1) {
+        keep_id(&inodes, (uint64_t)sqlite3_column_int64(s, 0));
+        keep_id(&spools, (uint64_t)sqlite3_column_int64(s, 1));
+        keep_id(&spools, (uint64_t)sqlite3_column_int64(s, 2));
+    }
+    if (spools.n)
+        qsort(spools.ids, spools.n, sizeof *spools.ids, compare_ids);
+    if (r == 0)
+        r = spool_sweep(t->cfg.spool, is_kept, report_lost, &spools);
+    if (r == 0)
+        r = tree_begin(t);
+    if (r == 0) {
+        for (size_t i = 0; i < inodes.n && r == 0; i++)
+            r = recover_row(t, inodes.ids[i]);
+        r = tree_end(t, r);
+    }
+    free(spools.ids);
+    free(inodes.ids);
+    if (r < 0)
+        buf_printf(why, "the spool in %s cannot be recovered: %s", t->cfg.dir, strerror(-r));
+    return r;
+}

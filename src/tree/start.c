@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A volume's beginning, and a mount's: entry 1, finding the head of the journal, catching up with it.
+ */
+#include "base/log.h"
+#include "tree/apply.h"
+#include "tree/object.h"
+#include <inttypes.h>
+
+/* Entries fetched at once while catching up. */
+#define WINDOW 16
+/* Probes at once while looking for the head. */
+#define PROBES 8
+
+/* Entry 1 */
+
+int tree_init(struct env *env, struct store *writer, const struct keyring *keys, const char *prefix,
+              const uint8_t volume_id[16], const char *host_label, const char *user_label, uint32_t root_uid,
+              uint32_t root_gid, struct buf *why) {
+    struct set_digest empty = {0};
+    uint8_t salt[SEAL_SALT_SIZE];
+    struct entry e = {.sequence = 1, .session = 1, .has_volume = true};
+    int64_t now = env_now(env);
+    e.host = (char *)host_label;
+    e.user = (char *)user_label;
+    e.time = now;
+    memcpy(e.volume_id, volume_id, VOLUME_ID_SIZE);
+    e.root = (struct record){
+        .mode = S_IFDIR | 0755, .uid = root_uid, .gid = root_gid, .atime = now, .mtime = now, .ctime = now, .btime = now};
+    set_digest_value(&empty, e.tree);
+    env_random(env, e.nonce, NONCE_SIZE);
+    env_random(env, salt, sizeof salt);
+    CLEANUP_BUF struct buf sealed = BUF_INIT(ENTRY_MAX);
+    CLEANUP_FREE char *key = entry_key(prefix, 1);
+    int r = entry_seal(&e, keys, prefix, salt, &sealed);
+    if (r == 0)
+        r = object_put(writer, key, sealed.data, sealed.len, why);
+    if (r == -EEXIST) {
+        buf_reset(why);
+        buf_printf(why, "%s holds a volume already (%s is there): mount it, or choose another place or prefix=", writer->address, key);
+    }
+    return r;
+}
+
+/* Entry 1 as it is in the bucket. */
+static int read_first(struct store *reader, const char *prefix, struct buf *ret, struct buf *why) {
+    CLEANUP_FREE char *key = entry_key(prefix, 1);
+    CLEANUP_BUF struct buf said = BUF_INIT(4096);
+    int r = object_get(reader, key, ret, &said);
+    if (r == -ENOENT)
+        buf_printf(why, "there is no volume at %s (%s is not there): make one with `assetfs init`, or check the address and prefix=",
+                   reader->address, key);
+    else if (r < 0)
+        buf_printf(why, "%s cannot be read: %s", reader->address, said.len ? buf_str(&said) : strerror(-r));
+    return r;
+}
+
+int tree_peek(struct env *env, struct store *reader, const char *prefix, bool *ret_plain,
+              uint8_t ret_key_id[SEAL_KEY_ID_SIZE], struct buf *why) {
+    CLEANUP_BUF struct buf first = BUF_INIT(ENTRY_MAX + 1);
+    int format;
+    (void)env;
+    int r = read_first(reader, prefix, &first, why);
+    if (r < 0)
+        return r;
+    r = seal_peek(first.data, first.len, &format, ret_key_id);
+    if (r < 0) {
+        buf_printf(why, "%s/journal/0000000000000001 at %s is not of assetfs, or of a newer version", prefix, reader->address);
+        return -EMEDIUMTYPE;
+    }
+    *ret_plain = format == SEAL_FORMAT_PLAIN;
+    return 0;
+}
+
+static int explain_open(int r, const char *prefix, const char *address, struct buf *why) {
+    if (r == -ENOKEY)
+        buf_printf(why, "the volume at %s is sealed under another key than the one given: find the recovery code that `assetfs init` printed, and "
+                        "`assetfs key import`",
+                   address);
+    else if (r == -EPROTONOSUPPORT)
+        buf_printf(why, "the volume at %s is of a newer format: install a newer assetfs", address);
+    else
+        buf_printf(why, "%s/journal/0000000000000001 at %s cannot be opened with this key, or is damaged", prefix, address);
+    return r == -EBADMSG || r == -EPROTONOSUPPORT ? -EMEDIUMTYPE : r;
+}
+
+int tree_identify(struct env *env, struct store *reader, const struct keyring *keys, const char *prefix,
+                  uint8_t ret_volume_id[16], struct buf *why) {
+    CLEANUP_BUF struct buf first = BUF_INIT(ENTRY_MAX + 1);
+    CLEANUP_ENTRY struct entry e = {0};
+    (void)env;
+    int r = read_first(reader, prefix, &first, why);
+    if (r < 0)
+        return r;
+    r = entry_open(first.data, first.len, keys, prefix, 1, &e);
+    if (r < 0)
+        return explain_open(r, prefix, reader->address, why);
+    memcpy(ret_volume_id, e.volume_id, VOLUME_ID_SIZE);
+    return 0;
+}
+
+/* The head */
+
+/* Which of n numbers are in the bucket. */
+static int probe(struct tree *t, const uint64_t *numbers, size_t n, bool *there, struct buf *why) {
+    struct object_get f[PROBES] = {0};
+    int r = 0;
+    for (size_t i = 0; i < n; i++)
+        f[i].key = entry_key(t->cfg.prefix, numbers[i]);
+    object_get_all(t->cfg.reader, f, n, true);
+    for (size_t i = 0; i < n; i++) {
+        there[i] = f[i].err == 0;
+        if (f[i].err < 0 && f[i].err != -ENOENT && r == 0) {
+            r = f[i].err;
+            buf_append_str(why, f[i].why ? f[i].why : strerror(-r));
+        }
+    }
+    object_gets_free(f, n);
+    return r;
+}
+
+/* lo is there, hi is not; numbers are contiguous. */
+static int bisect(struct tree *t, uint64_t lo, uint64_t hi, uint64_t *ret, struct buf *why) {
+    while (hi - lo > 1) {
+        uint64_t numbers[PROBES];
+        bool there[PROBES];
+        size_t n = 0;
+        uint64_t step = MAX(1, (hi - lo) / (PROBES + 1));
+        for (uint64_t at = lo + step; at < hi && n < PROBES; at += step)
+            numbers[n++] = at;
+        int r = probe(t, numbers, n, there, why);
+        if (r < 0)
+            return r;
+        for (size_t i = 0; i < n; i++) {
+            if (there[i])
+                lo = MAX(lo, numbers[i]);
+            else
+                hi = MIN(hi, numbers[i]);
+        }
+    }
+    *ret = lo;
+    return 0;
+}
+
+static int find_head(struct tree *t, uint64_t from, uint64_t *ret, struct buf *why) {
+    uint64_t lo = from, reach = 1;
+    for (;;) {
+        uint64_t numbers[PROBES];
+        bool there[PROBES];
+        for (size_t i = 0; i < PROBES; i++, reach *= 2)
+            numbers[i] = from + reach;
+        int r = probe(t, numbers, PROBES, there, why);
+        if (r < 0)
+            return r;
+        for (size_t i = 0; i < PROBES; i++) {
+            if (!there[i])
+                return bisect(t, lo, numbers[i], ret, why);
+            lo = numbers[i];
+        }
+    }
+}
+
+/* Catching up */
+
+static int take_number(struct tree *t, uint64_t seq, struct object_get *f, struct buf *why) {
+    if (f->err < 0) {
+        buf_printf(why, "journal entry %" PRIu64 " cannot be read: %s", seq, f->why ? f->why : strerror(-f->err));
+        return f->err;
+    }
+    tree_lock(t);
+    int r = follow_take(t, seq, f->data.data, f->data.len);
+    tree_unlock(t);
+    if (r == -EBADMSG) { /* once more past the caches, then it is void */
+        CLEANUP_BUF struct buf again = BUF_INIT(ENTRY_MAX + 1);
+        r = object_get(t->cfg.reader, f->key, &again, why);
+        tree_lock(t);
+        if (r == 0)
+            r = follow_take(t, seq, again.data, again.len);
+        if (r == -EBADMSG)
+            r = follow_void(t, seq);
+        tree_unlock(t);
+    }
+    return r;
+}
+
+static int catch_up(struct tree *t, uint64_t head, struct buf *why) {
+    int r = 0;
+    while (t->seq < head && r == 0 && !t->stopped) {
+        struct object_get f[WINDOW] = {0};
+        uint64_t first = t->seq + 1;
+        size_t n = (size_t)MIN(WINDOW, head - t->seq);
+        for (size_t i = 0; i < n; i++)
+            f[i].key = entry_key(t->cfg.prefix, first + i);
+        object_get_all(t->cfg.reader, f, n, false);
+        for (size_t i = 0; i < n && r == 0; i++)
+            r = take_number(t, first + i, &f[i], why);
+        object_gets_free(f, n);
+    }
+    return r;
+}
+
+/* With local state: is the newest entry we know still there, and the same? 0, -ESTALE (backwards, said so), or trouble. */
+static int check_known(struct tree *t, struct buf *why) {
+    CLEANUP_FREE char *key = entry_key(t->cfg.prefix, t->seq);
+    CLEANUP_BUF struct buf now = BUF_INIT(ENTRY_MAX + 1), first = BUF_INIT(ENTRY_MAX + 1);
+    uint8_t volume[VOLUME_ID_SIZE];
+    int r = object_get(t->cfg.reader, key, &now, why);
+    if (r == 0)
+        return 0;
+    if (r != -ENOENT)
+        return r;
+    buf_reset(why);
+    r = tree_identify(t->env, t->cfg.reader, t->cfg.keys, t->cfg.prefix, volume, why);
+    if (r == -ENOENT)
+        return -EIO;
+    if (r < 0)
+        return r;
+    tree_lock(t);
+    tree_stop(t, "the bucket went backwards: journal entry %" PRIu64 " was there and is gone. This host keeps what it has and writes nothing; restore the "
+                 "bucket, or move %s away to see the bucket as it is",
+              t->seq, t->cfg.dir);
+    tree_unlock(t);
+    return -ESTALE;
+}
+
+static int begin_volume(struct tree *t, struct buf *why) {
+    struct object_get f = {.key = entry_key(t->cfg.prefix, 1)};
+    object_get_all(t->cfg.reader, &f, 1, false);
+    int r = f.err;
+    if (r == -ENOENT) {
+        buf_printf(why, "there is no volume at %s (%s is not there): make one with `assetfs init`, or check the address and prefix=",
+                   t->cfg.reader->address, f.key);
+    } else if (r < 0) {
+        buf_printf(why, "%s cannot be read: %s", t->cfg.reader->address, f.why ? f.why : strerror(-r));
+    } else {
+        tree_lock(t);
+        r = follow_take(t, 1, f.data.data, f.data.len);
+        tree_unlock(t);
+        if (r < 0)
+            r = explain_open(r, t->cfg.prefix, t->cfg.reader->address, why);
+    }
+    object_gets_free(&f, 1);
+    return r;
+}
+
+static void started_on_loop(void *arg) {
+    struct tree *t = arg;
+    tree_lock(t);
+    if (!t->closing && !t->stopped)
+        env_timer_set(t->env, &t->poll_timer, env_mono(t->env) + (t->offline ? 0 : t->cfg.poll_ns));
+    if (!t->closing && !t->read_only && t->inflight.active) {
+        t->commit_armed = true;
+        t->commit_at = env_mono(t->env);
+        env_timer_set(t->env, &t->commit_timer, t->commit_at);
+    }
+    settle_kick(t);
+    commit_kick(t);
+    tree_release(t);
+    tree_unlock(t);
+}
+
+static void note_started(struct tree *t, int r, const char *why) {
+    tree_lock(t);
+    if (r == 0) {
+        t->witness_at = env_mono(t->env);
+        t->head_seen = env_now(t->env);
+    } else if (r != -ESTALE) {
+        tree_offline(t, true, why);
+    }
+    t->started = true;
+    tree_hold(t);
+    env_post(t->env, started_on_loop, t);
+    tree_unlock(t);
+    settle_hand_over(t);
+}
+
+int tree_start(struct tree *t, struct buf *why) {
+    CLEANUP_BUF struct buf said = BUF_INIT(4096);
+    bool local = t->seq > 0;
+    uint64_t head = 0;
+    int r = local ? check_known(t, &said) : begin_volume(t, why);
+    if (r < 0 && !local)
+        return r;
+    if (r == 0)
+        r = find_head(t, t->seq, &head, &said);
+    if (r == 0) {
+        t->head = head;
+        r = catch_up(t, head, &said);
+    }
+    if (t->stopped) /* with its reason: read-only, with what there is */
+        r = -ESTALE;
+    if (r < 0 && r != -ESTALE && !local) {
+        buf_append(why, said.data, said.len);
+        return r;
+    }
+    note_started(t, r, said.len ? buf_str(&said) : strerror(-r));
+    return 0;
+}
+
+/* The log */
+
+static const char *const was_names[] = {"new", "back", "plain", "content", "foreign"};
+
+static void log_change(struct buf *b, const struct change *c) {
+    buf_append_str(b, "{\"names\":[");
+    for (size_t i = 0; i < c->n_names; i++) {
+        const struct name_edit *n = &c->names[i];
+        buf_printf(b, "%s{\"parent\":%" PRIu64 ",\"name\":", i ? "," : "", n->parent);
+        buf_append_json(b, n->name, n->n);
+        buf_printf(b, ",\"was\":%" PRIu64 ",\"now\":%" PRIu64 "}", n->was, n->now);
+    }
+    buf_append_str(b, "],\"inodes\":[");
+    for (size_t i = 0; i < c->n_inodes; i++) {
+        const struct inode_edit *e = &c->inodes[i];
+        buf_printf(b, "%s{\"ino\":%" PRIu64 ",\"was\":\"%s\",\"mode\":%u,\"size\":%" PRIu64, i ? "," : "", e->ino, was_names[e->was],
+                   e->rec.mode, e->rec.size);
+        if (e->rec.content) {
+            buf_append_str(b, ",\"key\":");
+            buf_append_json(b, e->rec.content->key, strlen(e->rec.content->key));
+        }
+        buf_append_byte(b, '}');
+    }
+    buf_append_str(b, "]}");
+}
+
+static void log_entry(struct buf *b, const struct entry *e, size_t bytes) {
+    buf_printf(b, "{\"sequence\":%" PRIu64 ",\"time\":%" PRId64 ",\"session\":%" PRIu64 ",\"bytes\":%zu,\"host\":", e->sequence, e->time,
+               e->session ? e->session : e->sequence, bytes);
+    buf_append_json(b, e->host, strlen(e->host));
+    buf_append_str(b, ",\"user\":");
+    buf_append_json(b, e->user, strlen(e->user));
+    buf_printf(b, ",\"claims\":%s,\"volume\":%s,\"changes\":[", e->session ? "false" : "true", e->has_volume ? "true" : "false");
+    for (size_t i = 0; i < e->n_changes; i++) {
+        if (i)
+            buf_append_byte(b, ',');
+        log_change(b, &e->changes[i]);
+    }
+    buf_append_str(b, "]}");
+}
+
+int tree_log(struct tree *t, unsigned n, void (*each)(void *arg, const char *json), void *arg) {
+    tree_lock(t);
+    uint64_t seq = t->seq;
+    tree_unlock(t);
+    for (unsigned i = 0; i < n && seq > i; i++) {
+        CLEANUP_BUF struct buf data = BUF_INIT(ENTRY_MAX + 1), line = BUF_INIT(8 * ENTRY_MAX);
+        CLEANUP_FREE char *key = entry_key(t->cfg.prefix, seq - i);
+        CLEANUP_ENTRY struct entry e = {0};
+        int r = object_get(t->cfg.reader, key, &data, NULL);
+        if (r < 0)
+            return r;
+        if (entry_open(data.data, data.len, t->cfg.keys, t->cfg.prefix, seq - i, &e) == 0)
+            log_entry(&line, &e, data.len);
+        else
+            buf_printf(&line, "{\"sequence\":%" PRIu64 ",\"void\":true,\"bytes\":%zu}", seq - i, data.len);
+        each(arg, buf_str(&line));
+    }
+    return 0;
+}

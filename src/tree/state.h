@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * struct tree, for the files of this folder. One lock, `lock` (the tree lock), guards every field that does not say otherwise, and the database.
+ * It is never held across a callback, a store operation, spool or cache I/O of file data, or a wait other than `session_cond`.
+ */
+#ifndef ASSETFS_TREE_STATE_H
+#define ASSETFS_TREE_STATE_H
+
+#include "base/digest.h"
+#include "tree/db.h"
+#include "tree/entry.h"
+#include "tree/tree.h"
+#include <uthash.h>
+
+#define SESSION_SHIFT 24
+#define COUNTER_MAX ((1u << SESSION_SHIFT) - 1)
+#define POLL_IDLE_NS (60 * NS_PER_S)
+#define IDLE_AFTER_NS (60 * NS_PER_S)
+
+/* An inode without a name that is still open or known to the kernel: private to this host, gone with the process. */
+struct orphan {
+    uint64_t ino;
+    struct record rec;
+    bool forgotten; /* the kernel has let go; freed when the last handle is closed */
+    UT_hash_handle hh;
+};
+
+/* A number only this host has known -> what it became (rules M6). Also in the database. */
+struct alias {
+    uint64_t from, to;
+    UT_hash_handle hh;
+};
+
+/* Something the kernel must forget; delivered after the lock is released. */
+struct inval {
+    uint64_t parent; /* entry: directory and name */
+    char *name;
+    size_t n;
+    uint64_t ino; /* inode, when name is NULL */
+    bool data;
+};
+
+/* Somebody waits for something to be durable. Programs hold its number, cast to a pointer: it stays harmless when the wait has ended. */
+struct wait {
+    struct tree *tree;
+    struct wait *prev, *next;
+    uint64_t number;
+    uint64_t ino; /* 0: everything */
+    uint64_t op;  /* satisfied when nothing since an operation <= this one is pending */
+    void (*done)(void *arg, int err);
+    void *arg;
+    int err;
+    bool fsync;             /* an upload that is refused ends the wait with -EIO */
+    struct env_timer timer; /* fsync_timeout */
+};
+
+/* The one entry on its way into the bucket; also in the database until its fate is known (rules §6). */
+struct inflight {
+    bool active;
+    bool putting; /* a put or a read back is under way now */
+    uint64_t seq;
+    uint8_t nonce[NONCE_SIZE];
+    struct buf bytes;
+    uint64_t op; /* number of the last call when it was built */
+    unsigned attempts;
+};
+
+struct file;
+struct row_pending;
+
+struct tree {
+    struct tree_config cfg; /* strings owned; immutable after tree_open() */
+    struct env *env;        /* immutable */
+    pthread_mutex_t lock;
+    struct db db;
+
+    /* The confirmed tree C. */
+    uint64_t seq;                   /* entries applied */
+    uint8_t head_hash[DIGEST_SIZE]; /* of the last authentic entry */
+    struct set_digest set;          /* of all records of C */
+    uint64_t total_files, total_bytes; /* inodes of C and the bytes of their contents, for statfs */
+    bool has_volume;
+    uint8_t volume_id[VOLUME_ID_SIZE];
+
+    /* This host. */
+    uint64_t session;          /* 0: none yet */
+    uint64_t counter;          /* last inode counter given out in it */
+    uint64_t counter_reserved; /* what the database says: a restart begins above it */
+    uint64_t op;               /* number of the last call that changed something */
+    uint64_t spool_next, spool_reserved;
+    bool session_wanted;
+    int64_t session_failed_at; /* mono; refuses quickly for a while instead of waiting again */
+    pthread_cond_t session_cond;
+
+    int64_t pending_rows;      /* rows in p_name and p_inode, kept in step */
+    int64_t pending_rows_before; /* as of tree_begin() */
+    int64_t last_time;
+    struct alias *aliases;
+    struct orphan *orphans;
+    struct file *files;        /* open inodes, by number: file.c */
+
+    struct inval *invals;
+    size_t n_invals, cap_invals;
+
+    /* settle.c */
+    struct uploader *uploader;
+    struct handover *handovers; /* what settle_hand_over() has to do */
+    unsigned settling;         /* snapshots being filled, hashed or uploaded */
+    unsigned stuck;            /* of these, refused */
+    uint64_t uploading_bytes;  /* of these */
+    char *stuck_reason;
+    uint64_t force_op;         /* what was written up to this operation settles now */
+    struct env_timer settle_timer;
+
+    /* commit.c */
+    struct inflight inflight;
+    struct env_timer commit_timer;
+    bool commit_armed;
+    int64_t commit_at;         /* mono: when the armed timer fires */
+    int64_t commit_not_before; /* mono: after a win over others, they go first */
+    int64_t foreign_at;        /* mono: when another host's entry was last applied */
+    uint64_t held_removals;    /* as of the last build */
+    struct wait *waits;
+    uint64_t wait_number;
+
+    /* follow.c */
+    struct env_timer poll_timer;
+    bool started, closing, reading; /* reading: a get of seq+1 is under way */
+    bool poll_again;
+    bool stopped;              /* following has ended, for `reason` */
+    uint64_t reading_seq;      /* the number that is being read */
+    uint64_t second_look;      /* this number opened under no key once: another look decides */
+    int64_t used_at;           /* mono: last use by a program */
+    int64_t head_seen;         /* wall: when the bucket last answered */
+    uint64_t head;             /* newest number known to exist */
+    unsigned read_failures;
+    int64_t witness_at;        /* mono: when the newest entry was last seen in the bucket */
+    bool read_only;            /* by configuration, or for `reason` */
+    bool offline;
+    char *reason;
+    unsigned idle_refs;        /* operations under way that tree_close() waits for */
+    pthread_cond_t idle_cond;
+};
+
+/* tree.c */
+/* Read-only from now on, for a reason that only a person can mend; logged once. */
+void tree_freeze(struct tree *, const char *fmt, ...) ATTR_PRINTF(2, 3);
+/* The same, and following ends. */
+void tree_stop(struct tree *, const char *fmt, ...) ATTR_PRINTF(2, 3);
+void tree_offline(struct tree *, bool offline, const char *why);
+void tree_hold(struct tree *);    /* an operation that tree_close() must wait for */
+void tree_release(struct tree *);
+void tree_note_entry(struct tree *, uint64_t parent, const char *name, size_t n);
+void tree_note_inode(struct tree *, uint64_t ino, bool data);
+/* Releases the lock and tells the kernel what was noted. */
+void tree_unlock(struct tree *);
+static inline void tree_lock(struct tree *t) {
+    pthread_mutex_lock(&t->lock);
+}
+/* -EROFS unless this host may change the tree; claims a session and waits for it if there is none. May release the lock while waiting. */
+int tree_writable(struct tree *) ATTR_WARN_UNUSED;
+uint64_t tree_resolve(struct tree *, uint64_t ino); /* through the aliases */
+int tree_mint(struct tree *, uint64_t *ret) ATTR_WARN_UNUSED;
+uint64_t tree_spool_id(struct tree *);
+/* Begins a transaction of a program's call: a new operation number. tree_end() commits it, or rolls it back if r is negative, and returns how it ended. */
+int tree_begin(struct tree *) ATTR_WARN_UNUSED;
+int tree_end(struct tree *, int r) ATTR_WARN_UNUSED;
+/* The time of a change: the wall clock, but later than that of the change before. */
+int64_t tree_time(struct tree *);
+struct orphan *tree_orphan(struct tree *, uint64_t ino);
+
+/* commit.c */
+void commit_kick(struct tree *);           /* something may be ready: commits soon */
+void commit_init(struct tree *);
+void commit_resume(struct tree *);         /* after a restart: an entry may be in flight */
+void commit_resolved(struct tree *);       /* the fate of the entry in flight is known */
+void commit_check_waits(struct tree *);
+struct tree_wait *commit_wait(struct tree *, uint64_t ino, uint64_t op, int64_t timeout_ns, bool fsync,
+                              void (*done)(void *, int), void *arg);
+void commit_fail_waits(struct tree *, uint64_t ino, int err);
+/* In the transaction that applied the entry in flight: what it brought is pending no more. */
+int commit_applied(struct tree *, const struct entry *) ATTR_WARN_UNUSED;
+bool commit_is_ours(struct tree *, const struct entry *);
+
+/* carry.c */
+struct before;
+/* In the transaction that applied a foreign entry: carries this host's pending rows over to the new confirmed tree (rules §4). */
+int carry_over(struct tree *, const struct before *) ATTR_WARN_UNUSED;
+
+/* follow.c */
+void follow_init(struct tree *);
+void follow_now(struct tree *);            /* reads the next number now */
+/* Applies one object of the journal, own or foreign, if it is the next. Under the lock. 0; -EBADMSG: it opens under no key (void, if it does so again); else following
+ * has stopped, with the reason in the tree. */
+int follow_take(struct tree *, uint64_t seq, const void *p, size_t n) ATTR_WARN_UNUSED;
+/* The number is used up and has no effect. */
+int follow_void(struct tree *, uint64_t seq) ATTR_WARN_UNUSED;
+/* After follow_take(), without the lock: hands over spool files, answers waits. */
+void follow_after(struct tree *);
+
+/* settle.c */
+/* Snapshots that an own entry has just committed: their spool files become the cache's. Without the lock. */
+void settle_hand_over(struct tree *);
+void settle_init(struct tree *);
+void settle_kick(struct tree *);
+int settle_recover(struct tree *, struct buf *why);
+
+/* file.c */
+/* What an open file with bytes in the spool knows better than its record. Under the lock; false: nothing. */
+bool file_live(struct tree *, uint64_t ino, uint64_t *size, int64_t *mtime, uint64_t *allocated);
+void file_set_mtime(struct tree *, uint64_t ino, int64_t mtime); /* under the lock */
+bool file_is_open(struct tree *, uint64_t ino);                  /* any handle, under the lock */
+bool file_is_written(struct tree *, uint64_t ino);               /* a writable handle, under the lock */
+bool file_is_stuck(struct tree *, uint64_t ino);
+/* The inode has lost its last name, its row goes: what is in the spool belongs to the open file alone, or to nobody. Under the lock. */
+void file_unnamed(struct tree *, uint64_t ino, const struct row_pending *p);
+void file_committed(struct tree *, uint64_t ino); /* an own entry brought its record: under the lock */
+
+#endif
