@@ -149,7 +149,7 @@ static int import(const struct options *opt) {
 }
 
 static int run_key(int argc, char **argv) {
-    CLEANUP_VOLUME_ARGS struct volume_args args;
+    CLEANUP_VOLUME_ARGS struct volume_args args = {0};
     if (argc < 2 || (strcmp(argv[1], "show") && strcmp(argv[1], "import")))
         return command_usage_error(&cmd_key, "expected show or import");
     int status = volume_args_parse(&cmd_key, argc - 1, argv + 1, "", 0, &args);

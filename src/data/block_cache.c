@@ -36,8 +36,8 @@ static void set_aside(const char *db_path) {
 
 int cache_index_failed(struct block_cache *c, int err) {
     if (err == -EBADMSG && c->index) {
-        log_warning("block cache: %s is damaged; set aside as %s.bad, what it knew is fetched again", c->db_path,
-                    c->db_path);
+        log_warning("block cache: %s is damaged; set aside as %s.bad, what it knew is fetched again",
+                    c->db_path, c->db_path);
         c->index = cache_index_close(c->index);
         set_aside(c->db_path);
     }
@@ -57,8 +57,8 @@ static int open_index(struct block_cache *c, bool *ret_fresh) {
     return cache_index_open(c->db_path, &c->index);
 }
 
-/* Maps the generations. *ret_alone: no other process has this cache open, and none can open it until the caller downgrades
- * the lock. */
+/* Maps the generations. *ret_alone: no other process has this cache open, and none can open it until the
+ * caller downgrades the lock. */
 static int open_gens(struct block_cache *c, bool *ret_alone) {
     CLEANUP_FREE char *path = xasprintf("%s/blocks.gen", c->dir);
     static const char zeros[GEN_BYTES];
@@ -86,8 +86,8 @@ static int open_gens(struct block_cache *c, bool *ret_alone) {
     return 0;
 }
 
-/* After a crash there may be bytes without rows. A fresh database knows none of the files, so that scan must be complete
- * before anything is added. */
+/* After a crash there may be bytes without rows. A fresh database knows none of the files, so that scan must
+ * be complete before anything is added. */
 static int begin_scan(struct block_cache *c, bool alone, bool fresh) {
     bool clean = false;
     int r = cache_index_clean(c->index, &clean);
@@ -155,7 +155,7 @@ struct block_cache *block_cache_close(struct block_cache *c) {
     c->index = cache_index_close(c->index);
     pthread_mutex_unlock(&c->db_lock);
     struct cache_note *n, *tmp;
-    HASH_ITER(hh, c->notes, n, tmp) {
+    HASH_ITER (hh, c->notes, n, tmp) {
         HASH_DEL(c->notes, n);
         free(n);
     }
@@ -191,7 +191,8 @@ struct cache_note *cache_note(struct block_cache *c, const struct content *conte
     return n;
 }
 
-int cache_lookup(struct block_cache *c, const uint8_t id[DIGEST_SIZE], uint64_t span, struct cache_span *ret) {
+int cache_lookup(struct block_cache *c, const uint8_t id[DIGEST_SIZE], uint64_t span,
+                 struct cache_span *ret) {
     struct cache_note_key key = {.span = span};
     struct cache_note *n;
     int r = c->index ? cache_index_get(c->index, id, span, ret) : -ENOENT;
@@ -224,7 +225,7 @@ static int write_note(struct block_cache *c, const struct cache_note *n) {
         memcpy(new.id, n->key.id, DIGEST_SIZE);
     }
     new.here |= n->here;
-    new.protected |= n->protected & new.here;
+    new.protected |= n->protected &new.here;
     if (n->used)
         new.used = n->used;
     if (n->used_protected)
@@ -246,7 +247,7 @@ static int demote(struct block_cache *c) {
             return r == -ENOENT ? 0 : r;
         uint64_t over = sums.protected_bytes - most;
         new = old;
-        while (new.protected && cache_span_bytes(&old, old.protected & ~new.protected) < over)
+        while (new.protected &&cache_span_bytes(&old, old.protected & ~new.protected) < over)
             new.protected &= new.protected - 1;
         new.used = cache_tick(c);
         r = cache_index_put(c->index, &old, &new);
@@ -291,9 +292,10 @@ int cache_flush(struct block_cache *c) {
     if (!notes)
         return 0;
     int r = write_notes(c, notes);
-    if (r < 0) /* their bytes stay reserved: they are on the disk, and no row will ever free them in this mount */
+    if (r <
+        0) /* their bytes stay reserved: they are on the disk, and no row will ever free them in this mount */
         cache_index_failed(c, r);
-    HASH_ITER(hh, notes, n, tmp) {
+    HASH_ITER (hh, notes, n, tmp) {
         HASH_DEL(notes, n);
         free(n);
     }
@@ -345,7 +347,8 @@ static void use(struct block_cache *c, const struct content *content, uint64_t b
 }
 
 /* The content's file, pinned, opened if need be; NULL and *ret_err. */
-static struct cache_file *pin_file(struct block_cache *c, const struct content *content, bool create, int *ret_err) {
+static struct cache_file *pin_file(struct block_cache *c, const struct content *content, bool create,
+                                   int *ret_err) {
     {
         SCOPE_LOCK(&c->lock);
         struct cache_file *f = cache_files_find(&c->files, content->id);
@@ -368,7 +371,8 @@ static void unpin_file(struct block_cache *c, struct cache_file *f) {
 
 enum hit { HIT, NO_HIT, TRY_AGAIN };
 
-/* One try at a block that was verified before: a look at memory, a pread, another look whether bytes were removed meanwhile. */
+/* One try at a block that was verified before: a look at memory, a pread, another look whether bytes were
+ * removed meanwhile. */
 static enum hit read_verified(struct block_cache *c, const struct content *content, uint64_t block,
                               const uint8_t digest[DIGEST_SIZE], uint64_t off, size_t len, void *p) {
     unsigned shard = verified_shard_of(content->id);
@@ -408,8 +412,8 @@ static void enter(struct block_cache *c, const struct content *content, uint64_t
 }
 
 /* A block's bytes were checked on their first use in this mount. */
-static void first_use(struct block_cache *c, const struct content *content, uint64_t block, const uint8_t *digest,
-                      uint64_t gen, const struct cache_span *row) {
+static void first_use(struct block_cache *c, const struct content *content, uint64_t block,
+                      const uint8_t *digest, uint64_t gen, const struct cache_span *row) {
     uint64_t bit = 1ull << (block % SPAN_BLOCKS);
     int64_t now = cache_tick(c);
     bool protect = (row->protected & bit) || now - row->used >= PROTECT_AFTER_S * 1000;
@@ -425,7 +429,8 @@ static void first_use(struct block_cache *c, const struct content *content, uint
     cache_flush_if_due(c);
 }
 
-/* Reads the whole block and compares. 0, or -ENOENT (no file), -EBADMSG (other bytes), other errors of reading. */
+/* Reads the whole block and compares. 0, or -ENOENT (no file), -EBADMSG (other bytes), other errors of
+ * reading. */
 static int read_and_check(struct block_cache *c, const struct content *content, uint64_t block,
                           const uint8_t digest[DIGEST_SIZE], void *whole) {
     uint8_t sum[DIGEST_SIZE];
@@ -607,7 +612,8 @@ static void note_file(struct block_cache *c, const struct content *content, bool
     }
 }
 
-void block_cache_adopt(struct block_cache *c, const struct content *content, const char *path, bool verified) {
+void block_cache_adopt(struct block_cache *c, const struct content *content, const char *path,
+                       bool verified) {
     struct stat st;
     bool fits = lstat(path, &st) == 0 && S_ISREG(st.st_mode) && content->size > 0 &&
                 (uint64_t)st.st_size == content->size;

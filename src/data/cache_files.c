@@ -26,7 +26,7 @@ static void take_out(struct cache_files *f, struct cache_file *file) {
 
 void cache_files_close(struct cache_files *f) {
     struct cache_file *file, *tmp;
-    HASH_ITER(hh, f->table, file, tmp) {
+    HASH_ITER (hh, f->table, file, tmp) {
         take_out(f, file);
     }
     if (f->dir >= 0)
@@ -96,7 +96,7 @@ void cache_files_forget(struct cache_files *f, const uint8_t id[DIGEST_SIZE]) {
 
 void cache_files_forget_shard(struct cache_files *f, unsigned shard) {
     struct cache_file *file, *tmp;
-    HASH_ITER(hh, f->table, file, tmp) {
+    HASH_ITER (hh, f->table, file, tmp) {
         if (file->id[DIGEST_SIZE - 1] == shard)
             take_out(f, file);
     }
@@ -129,7 +129,8 @@ int cache_files_unlink(const struct cache_files *f, const uint8_t id[DIGEST_SIZE
     return unlinkat(f->dir, name, 0) < 0 ? -errno : 0;
 }
 
-int cache_files_punch(const struct cache_files *f, const uint8_t id[DIGEST_SIZE], uint64_t off, uint64_t len) {
+int cache_files_punch(const struct cache_files *f, const uint8_t id[DIGEST_SIZE], uint64_t off,
+                      uint64_t len) {
     CLEANUP_CLOSE int fd = cache_files_open(f, id, false);
     if (fd < 0)
         return fd;
@@ -138,7 +139,8 @@ int cache_files_punch(const struct cache_files *f, const uint8_t id[DIGEST_SIZE]
     return errno == ENOSYS ? -EOPNOTSUPP : -errno;
 }
 
-int cache_files_take(const struct cache_files *f, const uint8_t id[DIGEST_SIZE], const char *path, bool replace) {
+int cache_files_take(const struct cache_files *f, const uint8_t id[DIGEST_SIZE], const char *path,
+                     bool replace) {
     char name[CACHE_NAME_SIZE];
     cache_files_name(id, name);
     unsigned flags = replace ? 0 : RENAME_NOREPLACE;

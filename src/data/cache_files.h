@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The block cache's files DIR/blocks/ab/<content id>, and a bounded LRU of open descriptors on them. A file in use is
- * pinned; a pinned one is never closed, so the number of descriptors can pass `max` by the number of threads at work.
+ * The block cache's files DIR/blocks/ab/<content id>, and a bounded LRU of open descriptors on them. A file
+ * in use is pinned; a pinned one is never closed, so the number of descriptors can pass `max` by the number
+ * of threads at work.
  *
- * Threads: functions that take a struct cache_file, and find, add, forget, are guarded by block_cache's mutex; open,
- * unlink and punch touch only the disk and need no lock.
+ * Threads: functions that take a struct cache_file, and find, add, forget, are guarded by block_cache's
+ * mutex; open, unlink and punch touch only the disk and need no lock.
  */
 #ifndef ASSETFS_CACHE_FILES_H
 #define ASSETFS_CACHE_FILES_H
@@ -43,12 +44,14 @@ void cache_files_forget_shard(struct cache_files *, unsigned shard);
 /* "ab/<hex>", relative to dir. */
 #define CACHE_NAME_SIZE (3 + 2 * DIGEST_SIZE + 1)
 void cache_files_name(const uint8_t id[DIGEST_SIZE], char ret[CACHE_NAME_SIZE]);
-/* Opens for reading and writing: the descriptor or negative errno. create: makes it (0600), and its directory. */
+/* Opens for reading and writing: the descriptor or negative errno. create: makes it (0600), and its
+ * directory. */
 int cache_files_open(const struct cache_files *, const uint8_t id[DIGEST_SIZE], bool create) ATTR_WARN_UNUSED;
 int cache_files_unlink(const struct cache_files *, const uint8_t id[DIGEST_SIZE]);
 /* Frees a range of the file's blocks. -EOPNOTSUPP where the file system cannot; -ENOENT. */
 int cache_files_punch(const struct cache_files *, const uint8_t id[DIGEST_SIZE], uint64_t off, uint64_t len);
 /* rename(2) into place. replace false: -EEXIST when there is one. */
-int cache_files_take(const struct cache_files *, const uint8_t id[DIGEST_SIZE], const char *path, bool replace);
+int cache_files_take(const struct cache_files *, const uint8_t id[DIGEST_SIZE], const char *path,
+                     bool replace);
 
 #endif

@@ -6,7 +6,8 @@
 #define SCHEMA_VERSION 1
 #define PAGE 4096
 
-/* The two partial indexes are the two eviction orders. A reader's query must name the same condition for SQLite to use them. */
+/* The two partial indexes are the two eviction orders. A reader's query must name the same condition for
+ * SQLite to use them. */
 #define ON_PROBATION "(here & ~protected) <> 0"
 #define IS_PROTECTED "protected <> 0"
 #define COLUMNS "id, span, size, here, protected, used, used_protected"
@@ -22,8 +23,23 @@ static const char schema[] =
     "INSERT INTO state VALUES(1, 0, 0, 0, 0);"
     "PRAGMA user_version = 1;";
 
-enum stmt { BEGIN, COMMIT, ROLLBACK, GET, PUT, DELETE, OLDEST, OLDEST_PROTECTED, RANGE, ANY, SUMS, ADD_SUMS, CLEAN,
-            SET_CLEAN, STMT_COUNT };
+enum stmt {
+    BEGIN,
+    COMMIT,
+    ROLLBACK,
+    GET,
+    PUT,
+    DELETE,
+    OLDEST,
+    OLDEST_PROTECTED,
+    RANGE,
+    ANY,
+    SUMS,
+    ADD_SUMS,
+    CLEAN,
+    SET_CLEAN,
+    STMT_COUNT
+};
 
 static const char *const sql[STMT_COUNT] = {
     [BEGIN] = "BEGIN IMMEDIATE",
@@ -32,7 +48,8 @@ static const char *const sql[STMT_COUNT] = {
     [GET] = "SELECT " COLUMNS " FROM span WHERE id = ?1 AND span = ?2",
     [PUT] = "INSERT OR REPLACE INTO span(" COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [DELETE] = "DELETE FROM span WHERE id = ?1 AND span = ?2",
-    [OLDEST] = "SELECT " COLUMNS " FROM span INDEXED BY span_probation WHERE " ON_PROBATION " ORDER BY used LIMIT 1",
+    [OLDEST] =
+        "SELECT " COLUMNS " FROM span INDEXED BY span_probation WHERE " ON_PROBATION " ORDER BY used LIMIT 1",
     [OLDEST_PROTECTED] = "SELECT " COLUMNS " FROM span INDEXED BY span_protected WHERE " IS_PROTECTED
                          " ORDER BY used_protected LIMIT 1",
     [RANGE] = "SELECT " COLUMNS " FROM span WHERE id BETWEEN ?1 AND ?2 ORDER BY id, span",
@@ -125,12 +142,14 @@ static int set_up(struct cache_index *x) {
     int version;
     sqlite3_busy_timeout(x->db, 5000);
     sqlite3_extended_result_codes(x->db, 1);
-    /* NORMAL in WAL mode syncs at checkpoints only: after power loss the last rows may be missing, nothing is torn. */
-    int r = error_of(sqlite3_exec(x->db,
-                                  "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192;"
-                                  "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 2000;"
-                                  "PRAGMA journal_size_limit = 16777216",
-                                  NULL, NULL, NULL));
+    /* NORMAL in WAL mode syncs at checkpoints only: after power loss the last rows may be missing, nothing is
+     * torn. */
+    int r = error_of(
+        sqlite3_exec(x->db,
+                     "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192;"
+                     "PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 2000;"
+                     "PRAGMA journal_size_limit = 16777216",
+                     NULL, NULL, NULL));
     if (r == 0)
         r = user_version(x->db, &version);
     if (r == 0 && version == 0)
@@ -234,7 +253,8 @@ static void bind_id(sqlite3_stmt *s, int i, const uint8_t id[DIGEST_SIZE]) {
     sqlite3_bind_blob(s, i, id, DIGEST_SIZE, SQLITE_STATIC);
 }
 
-int cache_index_get(struct cache_index *x, const uint8_t id[DIGEST_SIZE], uint64_t span, struct cache_span *ret) {
+int cache_index_get(struct cache_index *x, const uint8_t id[DIGEST_SIZE], uint64_t span,
+                    struct cache_span *ret) {
     sqlite3_stmt *s = x->stmts[GET];
     bind_id(s, 1, id);
     sqlite3_bind_int64(s, 2, (int64_t)span);

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The block cache's rows (DIR/blocks.db, SQLite): which blocks of which content are there and when they were last used.
- * One row a *span* of 64 blocks (64 MiB), so that a small file is one row and a huge one needs no long bitmap:
+ * The block cache's rows (DIR/blocks.db, SQLite): which blocks of which content are there and when they were
+ * last used. One row a *span* of 64 blocks (64 MiB), so that a small file is one row and a huge one needs no
+ * long bitmap:
  *
  *     id, span      which content, which 64 blocks of it
  *     size          of the whole content (says how long the last block is)
  *     here          bitmap: the block is in the file
  *     protected     bitmap, part of `here`: used again a while after its first use
- *     used          when a block on probation was added, or a block demoted to it; orders eviction from probation
- *     used_protected  when a protected block was last noted as used; orders eviction of those
+ *     used          when a block on probation was added, or a block demoted to it; orders eviction from
+ * probation used_protected  when a protected block was last noted as used; orders eviction of those
  *
- * Times are milliseconds that never go back (see block_cache.c). `bytes` and `protected_bytes`, the sums over all
- * rows, are kept in the same transactions that change the rows. A block counts as whole pages of 4 KiB.
+ * Times are milliseconds that never go back (see block_cache.c). `bytes` and `protected_bytes`, the sums over
+ * all rows, are kept in the same transactions that change the rows. A block counts as whole pages of 4 KiB.
  *
- * Not thread-safe: block_cache's db_lock guards it. Errors: negative errno; -EBADMSG a damaged file; -EBUSY another process
- * has kept it locked for seconds.
+ * Not thread-safe: block_cache's db_lock guards it. Errors: negative errno; -EBADMSG a damaged file; -EBUSY
+ * another process has kept it locked for seconds.
  */
 #ifndef ASSETFS_CACHE_INDEX_H
 #define ASSETFS_CACHE_INDEX_H
@@ -44,10 +45,12 @@ int cache_index_begin(struct cache_index *) ATTR_WARN_UNUSED;
 int cache_index_commit(struct cache_index *) ATTR_WARN_UNUSED;
 void cache_index_rollback(struct cache_index *);
 /* -ENOENT */
-int cache_index_get(struct cache_index *, const uint8_t id[DIGEST_SIZE], uint64_t span, struct cache_span *ret)
-    ATTR_WARN_UNUSED;
-/* Writes the row (deletes it when `here` is empty). old: what stood there, NULL for nothing; keeps the sums. */
-int cache_index_put(struct cache_index *, const struct cache_span *old, const struct cache_span *new) ATTR_WARN_UNUSED;
+int cache_index_get(struct cache_index *, const uint8_t id[DIGEST_SIZE], uint64_t span,
+                    struct cache_span *ret) ATTR_WARN_UNUSED;
+/* Writes the row (deletes it when `here` is empty). old: what stood there, NULL for nothing; keeps the sums.
+ */
+int cache_index_put(struct cache_index *, const struct cache_span *old,
+                    const struct cache_span *new) ATTR_WARN_UNUSED;
 /* The row whose probation (or protected) blocks were used longest ago. -ENOENT: none. */
 int cache_index_oldest(struct cache_index *, bool of_protected, struct cache_span *ret) ATTR_WARN_UNUSED;
 /* All rows from (id, 0) to (last, any), in order, into a malloc'd array. */

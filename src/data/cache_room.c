@@ -7,7 +7,8 @@
 #include <sys/statvfs.h>
 
 #define VICTIMS_MAX 256                /* spans in one round */
-#define SLACK_MAX ((uint64_t)64 << 20) /* evicted beyond what is needed now, so that not every write evicts */
+#define SLACK_MAX ((uint64_t)64 << 20) /* evicted beyond what is needed now, so that not every write evicts  \
+                                        */
 
 /* ---- taking bytes away */
 
@@ -51,8 +52,8 @@ static int punch(struct block_cache *c, const struct cache_victim *v) {
 
 static void forget_content(struct block_cache *c, const uint8_t id[DIGEST_SIZE], enum counter why);
 
-/* Takes the victims' bytes off the disk; their rows are gone. Their sum has been reserved, so that nobody takes the room
- * before it is there. */
+/* Takes the victims' bytes off the disk; their rows are gone. Their sum has been reserved, so that nobody
+ * takes the room before it is there. */
 static void remove_victims(struct block_cache *c, const struct cache_victim *v, size_t n) {
     for (size_t i = 0; i < n; i++) {
         cache_removal_begin(c, &v[i]);
@@ -70,7 +71,8 @@ static void remove_victims(struct block_cache *c, const struct cache_victim *v, 
 /* ---- choosing what goes; db_lock held, inside a transaction */
 
 /* Takes the blocks in mask out of the row and appends them to the victims. */
-static int take_out(struct block_cache *c, const struct cache_span *row, uint64_t mask, struct cache_victim *v) {
+static int take_out(struct block_cache *c, const struct cache_span *row, uint64_t mask,
+                    struct cache_victim *v) {
     struct cache_span new = *row;
     new.here &= ~mask;
     new.protected &= ~mask;
@@ -108,8 +110,8 @@ static int choose_one(struct block_cache *c, uint64_t want, struct cache_victim 
     return take_out(c, &row, enough(&row, of_protected ? row.protected : row.here & ~row.protected, want), v);
 }
 
-/* Where holes cannot be punched, a content of many spans goes whole. (If the array is full, its last rows stay; they are found
- * out at their next use.) */
+/* Where holes cannot be punched, a content of many spans goes whole. (If the array is full, its last rows
+ * stay; they are found out at their next use.) */
 static int take_rest(struct block_cache *c, struct cache_victim *v, size_t *n) {
     CLEANUP_FREE struct cache_span *rows = NULL;
     size_t n_rows = 0, first = *n - 1;
@@ -125,7 +127,8 @@ static int take_rest(struct block_cache *c, struct cache_victim *v, size_t *n) {
     return r;
 }
 
-static int choose(struct block_cache *c, uint64_t want, struct cache_victim *v, size_t *ret_n, uint64_t *ret_sum) {
+static int choose(struct block_cache *c, uint64_t want, struct cache_victim *v, size_t *ret_n,
+                  uint64_t *ret_sum) {
     size_t n = 0;
     uint64_t sum = 0;
     int r = 0;
@@ -142,8 +145,9 @@ static int choose(struct block_cache *c, uint64_t want, struct cache_victim *v, 
     return r == -ENOENT ? 0 : r;
 }
 
-/* Ends the transaction that chose them. If it cannot be written (a full disk), the rows stay and the files go whole: a row
- * without bytes is found out at its next use, and no process is left with a hole where it expects a block. */
+/* Ends the transaction that chose them. If it cannot be written (a full disk), the rows stay and the files go
+ * whole: a row without bytes is found out at its next use, and no process is left with a hole where it
+ * expects a block. */
 static void commit_removal(struct block_cache *c, struct cache_victim *v, size_t n, uint64_t sum) {
     int r = cache_index_commit(c->index);
     for (size_t i = 0; r < 0 && i < n; i++)
@@ -239,14 +243,15 @@ void cache_unreserve(struct block_cache *c, uint64_t bytes) {
 
 /* ---- dropping what is wrong */
 
-/* Which blocks to remove: of one span (also if no row knows them: bytes may be there all the same), or with mask 0 all of
- * the content. Rows leave in the running transaction. Returns a malloc'd array. */
+/* Which blocks to remove: of one span (also if no row knows them: bytes may be there all the same), or with
+ * mask 0 all of the content. Rows leave in the running transaction. Returns a malloc'd array. */
 static int choose_of(struct block_cache *c, const uint8_t id[DIGEST_SIZE], uint64_t span, uint64_t mask,
                      struct cache_victim **ret, size_t *ret_n) {
     CLEANUP_FREE struct cache_span *rows = NULL;
     struct cache_span row;
     size_t n_rows = 0, n = 0;
-    int r = mask ? cache_index_get(c->index, id, span, &row) : cache_index_range(c->index, id, id, &rows, &n_rows);
+    int r = mask ? cache_index_get(c->index, id, span, &row)
+                 : cache_index_range(c->index, id, id, &rows, &n_rows);
     if (r < 0 && r != -ENOENT)
         return r;
     struct cache_victim *v = xcalloc(n_rows + 1, sizeof *v);

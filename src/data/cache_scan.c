@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * After a crash: files without rows, blocks without a bit, and rows without files are removed, one of the 256 directories
- * at a time. Only files that have not been changed since the cache was opened are looked at: the others are in use.
+ * After a crash: files without rows, blocks without a bit, and rows without files are removed, one of the 256
+ * directories at a time. Only files that have not been changed since the cache was opened are looked at: the
+ * others are in use.
  */
 #include "data/block_cache.h"
 #include "base/digest.h"
@@ -44,7 +45,8 @@ static void punch_unclaimed(struct scan *s, size_t row, const struct stat *st) {
     const uint8_t *id = s->rows[row].id;
     uint64_t spans = (BLOCK_COUNT(st->st_size) + SPAN_BLOCKS - 1) / SPAN_BLOCKS;
     for (uint64_t span = 0; span < spans; span++) {
-        bool has_row = row < s->n_rows && memcmp(s->rows[row].id, id, DIGEST_SIZE) == 0 && s->rows[row].span == span;
+        bool has_row =
+            row < s->n_rows && memcmp(s->rows[row].id, id, DIGEST_SIZE) == 0 && s->rows[row].span == span;
         uint64_t claimed = has_row ? s->rows[row++].here : 0;
         for (unsigned b = 0; b < SPAN_BLOCKS && claimed != ~0ull; b++)
             if (!(claimed >> b & 1))

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Inside of the block cache: its state, shared by block_cache.c (read, put, adopt), cache_room.c (limits, eviction,
- * dropping) and cache_scan.c (putting a cache in order after a crash). Nobody else includes this.
+ * Inside of the block cache: its state, shared by block_cache.c (read, put, adopt), cache_room.c (limits,
+ * eviction, dropping) and cache_scan.c (putting a cache in order after a crash). Nobody else includes this.
  *
- * How a block gets in: reserve room -> pwrite -> verified set and a *note* of the row -> notes are written to blocks.db
- * together, some of them at a time. How one gets out: its row goes (committed) -> out of the verified set -> its bytes go.
+ * How a block gets in: reserve room -> pwrite -> verified set and a *note* of the row -> notes are written to
+ * blocks.db together, some of them at a time. How one gets out: its row goes (committed) -> out of the
+ * verified set -> its bytes go.
  *
- * Why a hit may trust the verified set without asking the database: every removal of bytes, by any process, is announced
- * in a shared array of counters (DIR/blocks.gen, mapped): one *generation* a shard, low half counted up before bytes go,
- * high half after. A hit is good if the shard's generation was quiet, and the one this process has seen, before and after
- * its pread. Bytes are entered as verified only if the generation taken before they were looked at is quiet and has not
- * moved since; otherwise they count as unverified and are hashed at their next use.
+ * Why a hit may trust the verified set without asking the database: every removal of bytes, by any process,
+ * is announced in a shared array of counters (DIR/blocks.gen, mapped): one *generation* a shard, low half
+ * counted up before bytes go, high half after. A hit is good if the shard's generation was quiet, and the one
+ * this process has seen, before and after its pread. Bytes are entered as verified only if the generation
+ * taken before they were looked at is quiet and has not moved since; otherwise they count as unverified and
+ * are hashed at their next use.
  *
  * Lock order: db_lock, then lock. `lock` is held for memory only; db_lock also for SQLite.
  */
@@ -23,9 +25,9 @@
 #include "data/cache_verified.h"
 #include <stdatomic.h>
 
-#define PROTECT_AFTER_S 10                  /* a second use counts when it comes this long after the first */
-#define NOTES_MAX 256                       /* rows written together */
-#define NOTES_MAX_HITS 4096                 /* a hit only leaves recency behind: that can wait longer */
+#define PROTECT_AFTER_S 10                   /* a second use counts when it comes this long after the first */
+#define NOTES_MAX 256                        /* rows written together */
+#define NOTES_MAX_HITS 4096                  /* a hit only leaves recency behind: that can wait longer */
 #define NOTES_MAX_BYTES ((uint64_t)16 << 20) /* what a crash can leave behind without rows */
 #define NOTES_MAX_AGE (100 * NS_PER_MS)
 #define CACHE_FDS 128
@@ -48,17 +50,17 @@ struct block_cache {
     struct counters *counters;
     char *dir, *db_path;
     uint64_t limit, min_free;
-    int64_t mono_start; /* clock at open */
-    int64_t tick_start; /* milliseconds; later than every time in the rows */
-    int gen_fd;         /* DIR/blocks.gen; holds a shared flock while the cache is open */
+    int64_t mono_start;     /* clock at open */
+    int64_t tick_start;     /* milliseconds; later than every time in the rows */
+    int gen_fd;             /* DIR/blocks.gen; holds a shared flock while the cache is open */
     _Atomic uint64_t *gens; /* VERIFIED_SHARDS, shared with other processes */
     atomic_bool no_punch;   /* the file system cannot punch holes: contents are evicted whole */
 
     pthread_mutex_t db_lock;
     /* guarded by db_lock */
-    struct cache_index *index; /* NULL once it has turned out to be damaged */
-    bool unclean;              /* rows were lost: the next open has to scan */
-    unsigned scan_next;        /* directory 00..ff to be scanned next; 256: done */
+    struct cache_index *index;   /* NULL once it has turned out to be damaged */
+    bool unclean;                /* rows were lost: the next open has to scan */
+    unsigned scan_next;          /* directory 00..ff to be scanned next; 256: done */
     struct timespec scan_before; /* files changed later than this are not leftovers */
 
     pthread_mutex_t lock;
@@ -68,11 +70,11 @@ struct block_cache {
     struct cache_files files;
     struct cache_note *notes;
     unsigned n_notes;
-    int64_t first_note;      /* mono_ns */
-    uint64_t noted_bytes;    /* reserved by notes */
-    uint64_t db_bytes;       /* sum of the committed rows */
-    uint64_t reserved;       /* bytes on disk, or about to be, that no committed row counts */
-    uint64_t writing;        /* of these: not written yet */
+    int64_t first_note;   /* mono_ns */
+    uint64_t noted_bytes; /* reserved by notes */
+    uint64_t db_bytes;    /* sum of the committed rows */
+    uint64_t reserved;    /* bytes on disk, or about to be, that no committed row counts */
+    uint64_t writing;     /* of these: not written yet */
 };
 
 /* Blocks to remove: part of one span. */
@@ -97,8 +99,8 @@ static inline uint32_t cache_seconds(struct block_cache *c) {
 
 /* ---- lock held */
 
-/* Empties the shard if another process removed bytes since it was last looked at. False: bytes are being removed right
- * now, nothing is certain. */
+/* Empties the shard if another process removed bytes since it was last looked at. False: bytes are being
+ * removed right now, nothing is certain. */
 bool cache_shard_sync(struct block_cache *, unsigned shard);
 struct cache_note *cache_note(struct block_cache *, const struct content *, uint64_t span);
 

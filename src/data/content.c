@@ -2,8 +2,8 @@
 #include "data/content.h"
 #include <stdatomic.h>
 
-struct content *content_new(const uint8_t id[DIGEST_SIZE], uint64_t size, const char *key, const uint8_t *digests,
-                            const uint8_t *digests_digest) {
+struct content *content_new(const uint8_t id[DIGEST_SIZE], uint64_t size, const char *key,
+                            const uint8_t *digests, const uint8_t *digests_digest) {
     struct content *c = xcalloc(1, sizeof *c);
     memcpy(c->id, id, DIGEST_SIZE);
     c->size = size;

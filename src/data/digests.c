@@ -6,13 +6,14 @@
  *     2  uint   size of the content
  *     3  bytes  the blocks' digests, one after another
  *
- * Pairs with larger keys are of later versions and ignored. What counts is that the digests are those the inode record
- * names (digests_digest); id and size say whose they are to somebody who has only the object.
+ * Pairs with larger keys are of later versions and ignored. What counts is that the digests are those the
+ * inode record names (digests_digest); id and size say whose they are to somebody who has only the object.
  */
 #include "data/reader.h"
 #include "base/cbor.h"
 
-int digests_build(const uint8_t id[DIGEST_SIZE], uint64_t size, const uint8_t *digests, size_t n, struct buf *ret) {
+int digests_build(const uint8_t id[DIGEST_SIZE], uint64_t size, const uint8_t *digests, size_t n,
+                  struct buf *ret) {
     if (n != BLOCK_COUNT(size))
         return -EINVAL;
     cborw_map(ret, 3);
@@ -55,7 +56,8 @@ int digests_parse(const struct content *c, const void *p, size_t n, uint8_t **re
     size_t pairs, id_len, digests_len;
     uint64_t size;
     if (cborr_map(&in, &pairs) < 0 || pairs < 3 || get_bytes(&in, 1, &id, &id_len) < 0 ||
-        get_size(&in, &size) < 0 || get_bytes(&in, 3, &digests, &digests_len) < 0 || skip_rest(&in, pairs - 3) < 0)
+        get_size(&in, &size) < 0 || get_bytes(&in, 3, &digests, &digests_len) < 0 ||
+        skip_rest(&in, pairs - 3) < 0)
         return -EBADMSG;
     if (id_len != DIGEST_SIZE || memcmp(id, c->id, DIGEST_SIZE) != 0 || size != c->size ||
         digests_len / DIGEST_SIZE != BLOCK_COUNT(size) || digests_len % DIGEST_SIZE != 0)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * One ranged get from the store, tried again as net/retry.h says (retry_fetch) until it succeeds, fails for good, or
- * nobody wants it any more. An absence or a refusal is asked once more, past the caches, and then believed.
+ * One ranged get from the store, tried again as net/retry.h says (retry_fetch) until it succeeds, fails for
+ * good, or nobody wants it any more. An absence or a refusal is asked once more, past the caches, and then
+ * believed.
  *
- * The owner embeds a struct fetch, zeroed, fills in the first part and calls fetch_start() from any thread; everything
- * after that happens on the loop. `done` is called exactly once for each start; the fetch may be started again, or
- * freed, inside it.
+ * The owner embeds a struct fetch, zeroed, fills in the first part and calls fetch_start() from any thread;
+ * everything after that happens on the loop. `done` is called exactly once for each start; the fetch may be
+ * started again, or freed, inside it.
  */
 #ifndef ASSETFS_FETCH_H
 #define ASSETFS_FETCH_H
@@ -14,9 +15,9 @@
 
 struct fetch {
     struct store *store;
-    const char *key; /* must stay until done */
-    uint64_t off, len; /* as store_get_range() */
-    unsigned flags;    /* enum store_get_flags; STORE_FRESH is added by a try past the caches */
+    const char *key;                /* must stay until done */
+    uint64_t off, len;              /* as store_get_range() */
+    unsigned flags;                 /* enum store_get_flags; STORE_FRESH is added by a try past the caches */
     bool (*wanted)(struct fetch *); /* asked before another wait */
     /* got->err 0 and the bytes, or the last error. */
     void (*done)(struct fetch *, const struct store_got *got);

@@ -81,7 +81,8 @@ static void arm_deadline(struct reader *r, int64_t at) {
     env_timer_set(r->cfg.env, &r->deadline, at);
 }
 
-/* From now on the loop may answer it at any time: the caller must not touch it without the lock. lock held. */
+/* From now on the loop may answer it at any time: the caller must not touch it without the lock. lock held.
+ */
 void read_list(struct read *rd) {
     struct reader *r = rd->reader;
     if (rd->listed)
@@ -109,7 +110,7 @@ static void answer_late(struct reader *r, int64_t until, int err) {
         DL_APPEND(late, rd);
     }
     pthread_mutex_unlock(&r->lock);
-    DL_FOREACH_SAFE(late, rd, tmp) {
+    DL_FOREACH_SAFE (late, rd, tmp) {
         read_fail(rd, err);
     }
 }
@@ -216,7 +217,8 @@ static bool is_quick(struct read *rd) {
     for (unsigned i = 0; rd->n > 1 && i < rd->n && slow < 2; i++) {
         uint64_t block = rd->first + i;
         const uint8_t *digest = digest_at(rd->content, rd->table, block);
-        slow += !rd->waiters[i].got && !block_cache_verified(rd->reader->cfg.cache, rd->content, block, digest);
+        slow +=
+            !rd->waiters[i].got && !block_cache_verified(rd->reader->cfg.cache, rd->content, block, digest);
     }
     return slow < 2;
 }
@@ -252,12 +254,12 @@ struct ahead {
     unsigned n;
 };
 
-/* Follows the stream: a run of sequential reads is read ahead by as much as it has read already (in powers of two), in large
- * pieces. lock held. */
+/* Follows the stream: a run of sequential reads is read ahead by as much as it has read already (in powers of
+ * two), in large pieces. lock held. */
 static void stream_follow(struct reader *r, struct read_stream *s, const struct read *rd, struct ahead *ret) {
     uint64_t end = rd->off + rd->len, size = rd->content->size;
-    bool sequential = rd->off == s->next || (s->window && rd->off <= s->next + AHEAD_SLOP &&
-                                             rd->off + AHEAD_SLOP >= s->next);
+    bool sequential = rd->off == s->next ||
+                      (s->window && rd->off <= s->next + AHEAD_SLOP && rd->off + AHEAD_SLOP >= s->next);
     if (!sequential || s->start > rd->off)
         s->start = rd->off;
     if (!sequential)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Block digests of large contents: from memory, else from DIR/digests/<content id>, else from the bucket. What is kept on
- * disk is the sealed object as it was fetched; it is opened and checked each time, on a worker.
+ * Block digests of large contents: from memory, else from DIR/digests/<content id>, else from the bucket.
+ * What is kept on disk is the sealed object as it was fetched; it is opened and checked each time, on a
+ * worker.
  */
 #include "data/reader.h"
 #include "base/file.h"
@@ -10,8 +11,8 @@
 #include <fcntl.h>
 #include <utlist.h>
 
-#define TABLES_MAX ((size_t)32 << 20)    /* bytes of tables nobody uses just now */
-#define OBJECT_MAX ((size_t)256 << 20)   /* of a digests object: 8 TiB of content */
+#define TABLES_MAX ((size_t)32 << 20)  /* bytes of tables nobody uses just now */
+#define OBJECT_MAX ((size_t)256 << 20) /* of a digests object: 8 TiB of content */
 
 struct digest_load {
     struct reader *reader;
@@ -19,8 +20,8 @@ struct digest_load {
     char *key, *path;
     struct read *reads; /* that wait; guarded by the reader's lock */
     struct fetch fetch;
-    struct buf object;  /* sealed; the loop and the worker in turn */
-    uint8_t *digests;   /* what the worker made of it */
+    struct buf object; /* sealed; the loop and the worker in turn */
+    uint8_t *digests;  /* what the worker made of it */
     int err;
     struct digest_load *prev, *next;
 };
@@ -87,7 +88,7 @@ static void table_add(struct reader *r, const struct content *c, uint8_t *digest
 
 void tables_free(struct reader *r) {
     struct digest_table *t, *tmp;
-    HASH_ITER(hh, r->tables, t, tmp) {
+    HASH_ITER (hh, r->tables, t, tmp) {
         table_drop(r, t);
     }
 }
@@ -205,7 +206,8 @@ static void load_got(struct fetch *f, const struct store_got *got) {
         load_end(l, got->err == -EINVAL || got->err == -ERANGE ? -EIO : got->err);
         return;
     }
-    (void)buf_append(&l->object, got->data, got->len); /* too large: stays empty, which is no digests object */
+    (void)buf_append(&l->object, got->data,
+                     got->len); /* too large: stays empty, which is no digests object */
     env_work(l->reader->cfg.env, load_fetched, load_fetched_done, l);
 }
 
@@ -248,7 +250,7 @@ void digests_want(struct read *rd) {
     }
     rd->table = table_find(r, rd->content); /* it may have come meanwhile */
     if (!rd->table) {
-        DL_FOREACH(r->loads, l) {
+        DL_FOREACH (r->loads, l) {
             if (loads_for(l, rd->content))
                 break;
         }
@@ -275,7 +277,7 @@ void load_leave(struct read *rd) {
 
 void loads_abandon(struct reader *r) {
     struct digest_load *l, *tmp;
-    DL_FOREACH_SAFE(r->loads, l, tmp) {
+    DL_FOREACH_SAFE (r->loads, l, tmp) {
         fetch_hurry_up(&l->fetch);
     }
 }

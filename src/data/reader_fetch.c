@@ -10,7 +10,8 @@
 #define BATCH_MAX ((uint64_t)16 << 20) /* one get, whatever the store would like */
 #define GETS_DEFAULT 8
 
-/* FNV-1a: two objects may hold the same content (another area, another extension); each is fetched by itself. */
+/* FNV-1a: two objects may hold the same content (another area, another extension); each is fetched by itself.
+ */
 static uint64_t hash_str(const char *s) {
     uint64_t h = 0xcbf29ce484222325u;
     for (; *s; s++)
@@ -41,7 +42,8 @@ static struct flight *flight_find(struct reader *r, const struct flight_key *key
 static bool batch_wanted(struct fetch *);
 static void batch_got(struct fetch *, const struct store_got *);
 
-static struct batch *batch_new(struct reader *r, struct content *c, uint64_t first, unsigned n, unsigned flags) {
+static struct batch *batch_new(struct reader *r, struct content *c, uint64_t first, unsigned n,
+                               unsigned flags) {
     struct batch *b = xcalloc(1, sizeof *b);
     b->reader = r;
     b->content = content_ref(c);
@@ -139,8 +141,8 @@ static void overlap(const struct read *rd, uint64_t block, size_t len, size_t *f
     *to = (size_t)(lo - rd->off);
 }
 
-/* Takes the flight out of the table and gives every waiter its bytes (err 0) or takes its read out. Reads that are
- * complete are returned as a list: what is left is to call them. lock held. */
+/* Takes the flight out of the table and gives every waiter its bytes (err 0) or takes its read out. Reads
+ * that are complete are returned as a list: what is left is to call them. lock held. */
 static struct read *flight_land(struct flight *f, int err, const uint8_t *data, size_t len) {
     struct reader *r = f->batch->reader;
     struct read *complete = NULL;
@@ -176,7 +178,7 @@ static void flight_end(struct flight *f, int err, const uint8_t *data, size_t le
     complete = flight_land(f, err, data, len);
     bool last = --b->left == 0;
     pthread_mutex_unlock(&b->reader->lock);
-    DL_FOREACH_SAFE(complete, rd, tmp) {
+    DL_FOREACH_SAFE (complete, rd, tmp) {
         DL_DELETE(complete, rd);
         if (err < 0) {
             read_fail(rd, err);
@@ -255,7 +257,8 @@ static void flight_checked(void *arg) {
 
 static void batch_got(struct fetch *fetch, const struct store_got *got) {
     struct batch *b = container_of(fetch, struct batch, fetch);
-    bool wrong_size = got->err == -ERANGE || (got->err == 0 && (got->len != b->len || got->total != b->content->size));
+    bool wrong_size =
+        got->err == -ERANGE || (got->err == 0 && (got->len != b->len || got->total != b->content->size));
     if (wrong_size && !(fetch->flags & STORE_FRESH)) {
         fetch->flags |= STORE_FRESH;
         fetch_start(fetch);
@@ -296,8 +299,8 @@ static unsigned batch_blocks(const struct reader *r) {
 }
 
 /* Queues [first, first + n), none of them in flight, as one batch or several. */
-static void queue_run(struct reader *r, struct content *c, const struct digest_table *t, uint64_t first, unsigned n,
-                      enum batch_queue queue) {
+static void queue_run(struct reader *r, struct content *c, const struct digest_table *t, uint64_t first,
+                      unsigned n, enum batch_queue queue) {
     while (n > 0) {
         unsigned k = MIN(n, batch_blocks(r));
         struct batch *b = batch_new(r, c, first, k, 0);
@@ -330,8 +333,8 @@ static void queue_missing(struct reader *r, struct content *c, const struct dige
     }
 }
 
-void flights_ahead(struct reader *r, struct content *c, const struct digest_table *t, uint64_t first, unsigned n,
-                   const bool *missing) {
+void flights_ahead(struct reader *r, struct content *c, const struct digest_table *t, uint64_t first,
+                   unsigned n, const bool *missing) {
     queue_missing(r, c, t, first, n, missing, QUEUE_AHEAD);
 }
 
@@ -381,7 +384,8 @@ void flights_abandon(struct reader *r) {
             batch_fail(b, -EINTR);
         }
     }
-    DL_FOREACH_SAFE(r->under_way, b, tmp) { /* this list changes on the loop only, once nothing starts any more */
+    DL_FOREACH_SAFE (r->under_way, b,
+                     tmp) { /* this list changes on the loop only, once nothing starts any more */
         fetch_hurry_up(&b->fetch);
     }
 }

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Inside of the reader, shared by reader.c (reads, the cache, read-ahead), reader_fetch.c (blocks being fetched) and
- * reader_digests.c (digests of large contents). Nobody else includes this.
+ * Inside of the reader, shared by reader.c (reads, the cache, read-ahead), reader_fetch.c (blocks being
+ * fetched) and reader_digests.c (digests of large contents). Nobody else includes this.
  *
  *     read ─ one for each reader_read() that cannot be answered at once
  *      └─ waiter ─ one for each of its blocks that has to come
  *          └─ flight ─ one block being fetched, found by everybody who wants it (single flight)
- *              └─ batch ─ one get for neighbouring flights: queued -> under way -> its blocks checked, one work each
+ *              └─ batch ─ one get for neighbouring flights: queued -> under way -> its blocks checked, one
+ * work each
  *
- * A read is answered when its last waiter has its bytes, at the first failed flight, or when its time is over; then it
- * leaves all its flights. A flight goes on without waiters (its block is cached), but is not tried again.
+ * A read is answered when its last waiter has its bytes, at the first failed flight, or when its time is
+ * over; then it leaves all its flights. A flight goes on without waiters (its block is cached), but is not
+ * tried again.
  *
- * `lock` guards everything here but what says otherwise. It is never held across a callback, a store or the cache.
+ * `lock` guards everything here but what says otherwise. It is never held across a callback, a store or the
+ * cache.
  */
 #ifndef ASSETFS_READER_STATE_H
 #define ASSETFS_READER_STATE_H
@@ -40,8 +43,8 @@ struct flight {
         uint64_t object; /* hash of the object's key */
     } key;
     struct batch *batch;
-    unsigned index;   /* in the batch */
-    bool ok;          /* written by the worker, read by the loop after it */
+    unsigned index; /* in the batch */
+    bool ok;        /* written by the worker, read by the loop after it */
     struct waiter *waiters;
     UT_hash_handle hh;
 };
@@ -51,11 +54,11 @@ enum batch_queue { QUEUE_DEMAND, QUEUE_AHEAD, QUEUE_COUNT };
 struct batch {
     struct reader *reader;
     struct content *content;
-    uint64_t first;      /* block */
-    unsigned n, left;    /* flights, and those not yet done */
+    uint64_t first;   /* block */
+    unsigned n, left; /* flights, and those not yet done */
     struct flight **flights;
-    uint64_t len;        /* bytes */
-    uint8_t *data;       /* not guarded: written on the loop before, read by workers after */
+    uint64_t len;  /* bytes */
+    uint8_t *data; /* not guarded: written on the loop before, read by workers after */
     bool under_way;
     enum batch_queue queue;
     struct fetch fetch;
@@ -84,14 +87,14 @@ struct read {
     uint8_t *buf;               /* not guarded while `working` */
     uint64_t first;             /* block */
     unsigned n, missing;
-    bool listed;   /* in reader->reads: the loop may answer it */
-    bool working;  /* a worker has it; changes hands by the loop only */
-    bool answered; /* only waits for the worker */
+    bool listed;     /* in reader->reads: the loop may answer it */
+    bool working;    /* a worker has it; changes hands by the loop only */
+    bool answered;   /* only waits for the worker */
     unsigned landed; /* sum of the counters of its blocks, before the cache was looked at */
     unsigned passes;
-    struct digest_load *load;            /* that it waits for */
+    struct digest_load *load; /* that it waits for */
     struct read *load_prev, *load_next;
-    struct read *prev, *next;            /* all reads, by deadline */
+    struct read *prev, *next; /* all reads, by deadline */
     struct waiter waiters[];
 };
 
@@ -104,9 +107,10 @@ struct reader {
     struct read *reads;
     struct batch *queues[QUEUE_COUNT], *under_way;
     unsigned n_under_way;
-    uint64_t memory; /* bytes of the batches under way */
-    uint64_t queued; /* bytes of those that are not */
-    unsigned landed[LANDED_BUCKETS]; /* flights that have ended well: whoever missed the cache before looks again */
+    uint64_t memory;                 /* bytes of the batches under way */
+    uint64_t queued;                 /* bytes of those that are not */
+    unsigned landed[LANDED_BUCKETS]; /* flights that have ended well: whoever missed the cache before looks
+                                        again */
     struct env_timer deadline;
     bool deadline_set;
     unsigned busy; /* batches, works, loads: what reader_free() waits for */
@@ -122,7 +126,8 @@ struct reader {
 
 /* The digests are there: goes on. On the loop, no lock held. */
 void read_resume(struct read *);
-/* Takes it out of everything; the caller then calls its done and read_free(), without the lock. On the loop, lock held. */
+/* Takes it out of everything; the caller then calls its done and read_free(), without the lock. On the loop,
+ * lock held. */
 void read_detach(struct read *);
 void read_fail(struct read *, int err); /* answers and frees a detached one; no lock held */
 void read_free(struct read *);          /* detached; no lock held */
@@ -130,7 +135,8 @@ void read_free(struct read *);          /* detached; no lock held */
 void read_list(struct read *);
 /* No more reads: the deadline timer need not fire. On the loop, lock held. */
 void reader_settle(struct reader *);
-void reader_done_one(struct reader *); /* one of `busy` has ended; no lock held; the reader may be gone afterwards */
+void reader_done_one(
+    struct reader *); /* one of `busy` has ended; no lock held; the reader may be gone afterwards */
 
 static inline size_t block_bytes(const struct content *c, uint64_t block) {
     return (size_t)MIN(BLOCK_SIZE, c->size - block * BLOCK_SIZE);
@@ -142,7 +148,8 @@ void flight_key_of(const struct content *, const uint8_t *digest, uint64_t block
 unsigned *landed_of(struct reader *, const uint8_t id[DIGEST_SIZE], uint64_t block); /* lock held */
 /* Attaches the read's missing blocks to flights, making and queueing those there are not. lock held. */
 void flights_join(struct read *);
-/* Queues fetches of these blocks that are not in flight (missing[i]: block first + i is wanted). lock held. */
+/* Queues fetches of these blocks that are not in flight (missing[i]: block first + i is wanted). lock held.
+ */
 void flights_ahead(struct reader *, struct content *, const struct digest_table *, uint64_t first, unsigned n,
                    const bool *missing);
 /* Starts what may be started. No lock held. */

@@ -6,9 +6,10 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
-/* Names in DIR/spool. "<id>" is a spool file; its owner's x bit says that it needs its map, so that a lost map is not taken for one that
- * is not needed any more. "<id>.new" is one that has not its size yet. The order of making is map, file; the order of ending is
- * bytes to disk, x bit, map: at every moment a file without a map, or without the bit, is whole. */
+/* Names in DIR/spool. "<id>" is a spool file; its owner's x bit says that it needs its map, so that a lost
+ * map is not taken for one that is not needed any more. "<id>.new" is one that has not its size yet. The
+ * order of making is map, file; the order of ending is bytes to disk, x bit, map: at every moment a file
+ * without a map, or without the bit, is whole. */
 #define MODE_WHOLE 0600
 #define MODE_MAPPED 0700
 
@@ -135,30 +136,34 @@ void spool_file_recount(struct spool_file *f) {
     atomic_fetch_add(&f->spool->bytes, now - old);
 }
 
+static int64_t mtime_of(const struct stat *st) {
+    return (int64_t)st->st_mtim.tv_sec * NS_PER_S + st->st_mtim.tv_nsec;
+}
+
 static int make_empty(struct spool_file *f) {
     f->fd = open(f->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, MODE_WHOLE);
     return f->fd < 0 ? -errno : 0;
 }
 
-/* The file appears under its name with its size, and after its map: a killed process leaves nothing that reads as truncated, or as whole. */
+/* The file appears under its name with its size, and after its map: a killed process leaves nothing that
+ * reads as truncated, or as whole. */
 static int make_based(struct spool_file *f, struct content *base) {
     CLEANUP_FREE char *fresh = spool_file_name(f->spool, f->id, ".new");
-    int64_t now = env_now(f->spool->cfg.env);
     struct stat st;
     if (lstat(f->path, &st) == 0)
         return -EEXIST;
-    int r = spool_map_create(f->map_path, base->size, now, &f->map);
+    int r = spool_map_create(f->map_path, base->size, 0, &f->map);
     if (r < 0)
         return r;
     f->fd = open(fresh, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, MODE_MAPPED);
-    if (f->fd < 0 || fchmod(f->fd, MODE_MAPPED) < 0 || ftruncate(f->fd, (off_t)base->size) < 0 || fstat(f->fd, &st) < 0 ||
-        rename(fresh, f->path) < 0) {
+    if (f->fd < 0 || fchmod(f->fd, MODE_MAPPED) < 0 || ftruncate(f->fd, (off_t)base->size) < 0 ||
+        fstat(f->fd, &st) < 0 || rename(fresh, f->path) < 0) {
         r = -errno;
         unlink(fresh);
         unlink(f->map_path);
         return r;
     }
-    spool_map_set_mtime(f->map, (int64_t)st.st_mtim.tv_sec * NS_PER_S + st.st_mtim.tv_nsec);
+    spool_map_set_mtime(f->map, mtime_of(&st));
     f->base = content_ref(base);
     atomic_store(&f->map_state, MAP_PARTIAL);
     return 0;
@@ -199,10 +204,6 @@ void spool_set_prev(struct spool_file *f, struct spool_file *prev) {
         f->prev = spool_ref(prev);
     }
     spool_unref(old);
-}
-
-static int64_t mtime_of(const struct stat *st) {
-    return (int64_t)st->st_mtim.tv_sec * NS_PER_S + st->st_mtim.tv_nsec;
 }
 
 /* A map that is lost proves nothing: nothing is here. A file shorter than its base was truncated. */

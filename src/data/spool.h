@@ -55,8 +55,8 @@ uint64_t spool_files(struct spool *);
 
 /* Makes spool file `id` (the caller's number, never used twice; tree/ keeps the counter). base may be NULL (empty); size: of the base. */
 int spool_create(struct spool *, uint64_t id, struct content *base, struct spool_file **ret) ATTR_WARN_UNUSED;
-/* Opens one again after a restart; base as it was. sealed: it had been sealed. -ENOENT. A missing or short map where base is not NULL and the
- * map is needed is taken as: nothing is here that the map does not prove - see spool_check(). */
+/* Opens one again after a restart; base as it was. sealed: it had been sealed. -ENOENT. Where a map is needed (the file's owner x bit says so) but
+ * is missing or short, nothing is here that it does not prove. */
 int spool_reopen(struct spool *, uint64_t id, struct content *base, bool sealed, struct spool_file **ret) ATTR_WARN_UNUSED;
 /* A writable successor of a SEALED file that has its content id: shares nothing on disk, reads what it lacks from `prev`'s file while that is there, else from
  * `base` (prev's content) through the reader. prev is kept referenced inside until every block is here. */

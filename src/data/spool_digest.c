@@ -4,7 +4,8 @@
 #include <fcntl.h>
 #include <utlist.h>
 
-/* Hashing behind the writer begins, and goes on, when so much is there; a smaller file is hashed once, when it is asked for. */
+/* Hashing behind the writer begins, and goes on, when so much is there; a smaller file is hashed once, when
+ * it is asked for. */
 #define BEHIND_MIN ((uint64_t)8 << 20)
 #define CHUNK ((size_t)256 << 10)
 
@@ -26,7 +27,8 @@ void file_digest_destroy(struct file_digest *d) {
     pthread_mutex_destroy(&d->lock);
 }
 
-/* Feeds [from, to) of the file to the stream; to may be UINT64_MAX: the file's end. -ENODATA: it ends before. */
+/* Feeds [from, to) of the file to the stream; to may be UINT64_MAX: the file's end. -ENODATA: it ends before.
+ */
 static int feed(struct spool_file *f, struct digest_stream *stream, uint64_t from, uint64_t to) {
     CLEANUP_FREE unsigned char *buf = xmalloc(CHUNK);
     while (from < to) {
@@ -100,8 +102,8 @@ static void behind_begin(struct spool_file *f) {
     env_work(f->spool->cfg.env, behind_job, behind_done, spool_ref(f));
 }
 
-/* The look comes after the write: a job that began before it has either claimed these bytes, then its stream is stale, or reads
- * the new ones. */
+/* The look comes after the write: a job that began before it has either claimed these bytes, then its stream
+ * is stale, or reads the new ones. */
 void file_digest_wrote(struct spool_file *f, uint64_t off, uint64_t len) {
     struct file_digest *d = &f->digest;
     bool due;
@@ -150,7 +152,7 @@ static void final_job(void *arg) {
     SCOPE_LOCK(&d->lock);
     throw_away(d);
     struct digest_wait *w;
-    LL_FOREACH(d->waiters, w) {
+    LL_FOREACH (d->waiters, w) {
         w->err = r;
     }
     if (r < 0)

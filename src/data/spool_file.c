@@ -64,8 +64,8 @@ static void op_room_done(struct room_wait *w, int err) {
     file_op_run(op);
 }
 
-static struct file_op *op_new(struct spool_file *f, enum op_kind kind, uint64_t off, uint64_t len, spool_done done,
-                              void *arg) {
+static struct file_op *op_new(struct spool_file *f, enum op_kind kind, uint64_t off, uint64_t len,
+                              spool_done done, void *arg) {
     struct file_op *op = xcalloc(1, sizeof *op);
     op->file = spool_ref(f);
     op->kind = kind;
@@ -88,7 +88,8 @@ static void op_copy(struct file_op *op) {
 /* What op needs before it can run; filled by op_scan(). */
 struct needs {
     struct claim *conflict; /* to wait for */
-    struct claim *fills[2]; /* blocks it touches in part, claimed and to be copied up: the first and the last at most */
+    struct claim *
+        fills[2]; /* blocks it touches in part, claimed and to be copied up: the first and the last at most */
     size_t n_fills;
 };
 

@@ -18,7 +18,8 @@ struct fill_wait {
     int err;
 };
 
-/* One copying up. Freed by whoever is the second to be through with it: fill_start() or the end of the work. */
+/* One copying up. Freed by whoever is the second to be through with it: fill_start() or the end of the work.
+ */
 struct fill {
     struct spool_file *file;
     struct claim *claim;
@@ -42,7 +43,7 @@ void file_touch(struct spool_file *f) {
 
 struct claim *claim_find(struct spool_file *f, uint64_t first, uint64_t end) {
     struct claim *c;
-    DL_FOREACH(f->claims, c) {
+    DL_FOREACH (f->claims, c) {
         if (c->first < end && first < c->end)
             return c;
     }
@@ -108,8 +109,8 @@ static void fillers_tell(struct spool_file *f, struct fill_wait *list, int err) 
     }
 }
 
-/* The file keeps its own mtime from now on. A write that runs beside this stamps the map before it writes: either it is seen here,
- * or the kernel stamps the file after us. */
+/* The file keeps its own mtime from now on. A write that runs beside this stamps the map before it writes:
+ * either it is seen here, or the kernel stamps the file after us. */
 static int hand_over_mtime(struct spool_file *f) {
     int64_t t;
     do {
@@ -122,8 +123,8 @@ static int hand_over_mtime(struct spool_file *f) {
     return 0;
 }
 
-/* On a worker: the map has nothing more to say. The bytes go to the disk before it goes, or power loss would leave a file with holes
- * and nothing that tells. */
+/* On a worker: the map has nothing more to say. The bytes go to the disk before it goes, or power loss would
+ * leave a file with holes and nothing that tells. */
 static void retire_map(void *arg) {
     struct spool_file *f = arg;
     CLEANUP_FREE uint64_t *here = spool_map_sync_begin(f->map);
@@ -189,7 +190,8 @@ static void fill_end(struct fill *l, int err) {
 
 static void fill_fetch(struct fill *);
 
-/* The bytes were written, or not. A disk that turned out to be full is waited for like one that was known to be. */
+/* The bytes were written, or not. A disk that turned out to be full is waited for like one that was known to
+ * be. */
 static void fill_wrote(struct fill *l, int err) {
     if (err != -ENOSPC && err != -EDQUOT) {
         fill_end(l, err);

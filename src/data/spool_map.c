@@ -32,8 +32,8 @@ struct spool_map {
     uint64_t absent; /* blocks below the limit whose bit is clear */
 };
 
-/* Changes whenever the machine starts. All zeros where the kernel does not tell: then a map is believed, because a killed
- * process is far more frequent than a power loss. */
+/* Changes whenever the machine starts. All zeros where the kernel does not tell: then a map is believed,
+ * because a killed process is far more frequent than a power loss. */
 static void read_boot_id(uint8_t ret[BOOT_ID_SIZE]) {
     CLEANUP_CLOSE int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
     char text[37] = "";

@@ -10,15 +10,18 @@
  *     spool_fill.c    copying up: from the base into the file
  *     spool_digest.c  hashing behind the writer
  *
- * How the bytes of a file with a map are found: below the map's limit, in blocks that are not here, they are the base's; everything else
- * is the file's. So a truncation or a write beyond the limit needs nothing copied up.
+ * How the bytes of a file with a map are found: below the map's limit, in blocks that are not here, they are
+ * the base's; everything else is the file's. So a truncation or a write beyond the limit needs nothing copied
+ * up.
  *
- * Claims order what touches blocks that are not here. A claim is a range of blocks one piece of work is about to make "here": a fill
- * (copies from the base), a write that covers its blocks whole, or a truncation. Claims of one file never overlap in blocks that are not
- * here; what runs into one waits in its list and is begun anew, on the loop, when the claim ends. Bits are set while the claim is held, after the
- * bytes are in the file. Blocks that are here need no claims: their writes go straight to the file.
+ * Claims order what touches blocks that are not here. A claim is a range of blocks one piece of work is about
+ * to make "here": a fill (copies from the base), a write that covers its blocks whole, or a truncation.
+ * Claims of one file never overlap in blocks that are not here; what runs into one waits in its list and is
+ * begun anew, on the loop, when the claim ends. Bits are set while the claim is held, after the bytes are in
+ * the file. Blocks that are here need no claims: their writes go straight to the file.
  *
- * Lock order: spool_file.lock, then spool_file.digest.lock or spool.lock. No lock is held while waiting for disk or network or in a callback.
+ * Lock order: spool_file.lock, then spool_file.digest.lock or spool.lock. No lock is held while waiting for
+ * disk or network or in a callback.
  */
 #ifndef ASSETFS_SPOOL_PARTS_H
 #define ASSETFS_SPOOL_PARTS_H
@@ -42,8 +45,8 @@ struct spool {
     _Atomic unsigned refs;   /* the caller's, one a file, one a posted wake */
 
     _Atomic uint64_t bytes, files;
-    _Atomic int64_t credit;    /* bytes that may be written before the disk is asked again */
-    _Atomic unsigned waiting;  /* length of the queue below */
+    _Atomic int64_t credit;   /* bytes that may be written before the disk is asked again */
+    _Atomic unsigned waiting; /* length of the queue below */
 
     pthread_mutex_t lock;
     struct room_wait *head, **tail; /* guarded by lock; first come, first served */
@@ -89,22 +92,23 @@ struct spool_file {
     int fd;
     _Atomic unsigned refs;
     _Atomic bool sealed;
-    _Atomic bool removed;         /* its name is gone: unlinked, or given away */
-    _Atomic bool given;           /* behind the descriptor is now somebody else's file (the cache punches holes): not to be read */
-    _Atomic uint64_t high;        /* end of the furthest write: growth beyond it takes room */
-    _Atomic bool sparse;          /* has holes below `high`: every write may take room */
-    _Atomic uint64_t allocated;   /* what spool.bytes holds for this file */
-    _Atomic int map_state;        /* enum map_state; changes under lock */
+    _Atomic bool removed; /* its name is gone: unlinked, or given away */
+    _Atomic bool given; /* behind the descriptor is now somebody else's file (the cache punches holes): not to
+                           be read */
+    _Atomic uint64_t high;      /* end of the furthest write: growth beyond it takes room */
+    _Atomic bool sparse;        /* has holes below `high`: every write may take room */
+    _Atomic uint64_t allocated; /* what spool.bytes holds for this file */
+    _Atomic int map_state;      /* enum map_state; changes under lock */
 
     pthread_mutex_t lock;
-    struct spool_map *map;      /* mapped until the file is closed; bits and limit guarded by lock */
-    struct content *base;       /* guarded by lock; NULL once complete */
-    struct spool_file *prev;    /* guarded by lock; NULL once complete */
-    struct claim *claims;       /* guarded by lock */
-    struct fill_wait *fillers;  /* guarded by lock: who waits for the whole file to be here */
-    unsigned fills_running;     /* guarded by lock: those that the pump began */
-    bool pump_queued;           /* guarded by lock */
-    bool dir_synced;            /* guarded by lock */
+    struct spool_map *map;     /* mapped until the file is closed; bits and limit guarded by lock */
+    struct content *base;      /* guarded by lock; NULL once complete */
+    struct spool_file *prev;   /* guarded by lock; NULL once complete */
+    struct claim *claims;      /* guarded by lock */
+    struct fill_wait *fillers; /* guarded by lock: who waits for the whole file to be here */
+    unsigned fills_running;    /* guarded by lock: those that the pump began */
+    bool pump_queued;          /* guarded by lock */
+    bool dir_synced;           /* guarded by lock */
 
     struct file_digest digest;
 };
@@ -118,11 +122,11 @@ struct file_op {
     uint64_t off, len; /* OP_TRUNCATE: off is the new size */
     const void *data;  /* the caller's until `copy` is set */
     void *copy;
-    int mode;          /* OP_ZERO, OP_RESERVE: for fallocate */
-    bool wants_fill;   /* waits for a fill that it cannot do without */
+    int mode;        /* OP_ZERO, OP_RESERVE: for fallocate */
+    bool wants_fill; /* waits for a fill that it cannot do without */
     bool claimed, has_room;
     bool disk_full; /* a write has said so */
-    int err;           /* of the fill it waited for */
+    int err;        /* of the fill it waited for */
     struct claim claim;
     struct room_wait room;
     spool_done done;
@@ -152,8 +156,8 @@ static inline bool room_take(struct spool *s, uint64_t need) {
     atomic_fetch_add_explicit(&s->credit, (int64_t)need, memory_order_relaxed);
     return false;
 }
-/* 0: there is room. -EINPROGRESS: w->fn will be called on the loop with 0 or -ENOSPC. -ENOSPC: nothing can drain.
- * `full`: the disk has just said so itself, whatever statvfs says. */
+/* 0: there is room. -EINPROGRESS: w->fn will be called on the loop with 0 or -ENOSPC. -ENOSPC: nothing can
+ * drain. `full`: the disk has just said so itself, whatever statvfs says. */
 int room_get(struct spool *, struct room_wait *w, bool full) ATTR_WARN_UNUSED;
 void room_add(struct spool_file *, uint64_t bytes); /* was written */
 
@@ -166,10 +170,11 @@ struct claim *claim_find(struct spool_file *, uint64_t first, uint64_t end); /* 
 void claim_add(struct spool_file *, struct claim *);                         /* lock held */
 /* Marks `here` blocks (may be none), ends the claim, and lets what waited go on. err: of a fill. */
 void claim_end(struct spool_file *, struct claim *, bool here, int err);
-/* Copies up one block, which the caller has just claimed with `fill` set (the claim is malloc'd, and freed here). 0: it is here;
- * -EINPROGRESS: later; else it failed. */
+/* Copies up one block, which the caller has just claimed with `fill` set (the claim is malloc'd, and freed
+ * here). 0: it is here; -EINPROGRESS: later; else it failed. */
 int fill_block(struct spool_file *, struct claim *) ATTR_WARN_UNUSED;
-/* A map whose last block has just come: to be called without locks after bits were set or the limit was lowered. */
+/* A map whose last block has just come: to be called without locks after bits were set or the limit was
+ * lowered. */
 void file_check_complete(struct spool_file *);
 /* The mtime is now "now", if the map keeps it. To be called before the file's bytes change. */
 void file_touch(struct spool_file *);

@@ -15,8 +15,9 @@ struct part {
     size_t len;
 };
 
-/* A read that is put together from the file and its base: first the file's bytes, then the base's over them. Which are the base's is
- * decided before either is read: so a block that comes meanwhile is read as it was, never as a hole. */
+/* A read that is put together from the file and its base: first the file's bytes, then the base's over them.
+ * Which are the base's is decided before either is read: so a block that comes meanwhile is read as it was,
+ * never as a hole. */
 struct read_op {
     struct content *base;
     struct spool_file *prev;
@@ -75,7 +76,8 @@ static void part_got(void *arg, int err, const void *data, size_t len) {
     part_through(p->op, 1);
 }
 
-/* From the predecessor's file, while that is its own: looked at twice, because it may be given away meanwhile. */
+/* From the predecessor's file, while that is its own: looked at twice, because it may be given away
+ * meanwhile. */
 static bool part_from_prev(struct part *p) {
     struct spool_file *prev = p->op->prev;
     if (!prev || atomic_load(&prev->given) || partial(prev))
@@ -130,7 +132,8 @@ static void read_parts(struct read_op *op, struct spool_file *f, size_t len, str
     part_through(op, 1);
 }
 
-void spool_read(struct spool_file *f, uint64_t off, size_t len, struct read_stream *stream, reader_done done, void *arg) {
+void spool_read(struct spool_file *f, uint64_t off, size_t len, struct read_stream *stream, reader_done done,
+                void *arg) {
     if (off > INT64_MAX - len) {
         done(arg, 0, "", 0);
         return;

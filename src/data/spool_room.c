@@ -3,12 +3,13 @@
 #include "data/spool_parts.h"
 #include <sys/statvfs.h>
 
-/* At most so much is written between two looks at the disk; near the limit less, and at the limit every write looks. Others write to the same disk
- * meanwhile, so never more than 1/8 of what is left. */
+/* At most so much is written between two looks at the disk; near the limit less, and at the limit every write
+ * looks. Others write to the same disk meanwhile, so never more than 1/8 of what is left. */
 #define CREDIT_MAX ((uint64_t)32 << 20)
 /* The cache is asked for more than is missing, so that it is not asked for every write. */
 #define SHRINK_MIN ((uint64_t)64 << 20)
-/* Room may also come from outside (somebody deletes something): so often it is looked for while somebody waits. */
+/* Room may also come from outside (somebody deletes something): so often it is looked for while somebody
+ * waits. */
 #define LOOK_AGAIN_NS NS_PER_S
 
 /* What may be written before free space falls below min_free; negative: how much is missing. */

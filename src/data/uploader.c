@@ -3,9 +3,9 @@
 #include "net/retry.h"
 #include <utlist.h>
 
-/* When one job fails, the others probably would, too. So after a failure nothing new begins until the gate opens (exponential in the
- * failures since the last success), and then one job at a time until something succeeds. Urgent jobs pass the gate. What is only one object's
- * fault (-EINVAL) shuts no gate. */
+/* When one job fails, the others probably would, too. So after a failure nothing new begins until the gate
+ * opens (exponential in the failures since the last success), and then one job at a time until something
+ * succeeds. Urgent jobs pass the gate. What is only one object's fault (-EINVAL) shuts no gate. */
 #define ALTERNATIVES 16
 /* How much of an object is fetched at once to be hashed: small, for it is hashed on the loop. */
 #define VERIFY_SIZE (2 * BLOCK_SIZE)
@@ -19,8 +19,8 @@ enum upload_phase { PUT_DIGESTS, CHECK_DIGESTS, PUT_OBJECT, CHECK_OBJECT };
 struct upload {
     struct upload *prev, *next;
     struct uploader *uploader;
-    enum upload_state state; /* guarded by lock */
-    bool urgent, cancelled;  /* guarded by lock */
+    enum upload_state state;   /* guarded by lock */
+    bool urgent, cancelled;    /* guarded by lock */
     struct upload_request req; /* strings and digests are ours */
     struct env_timer timer;    /* the end of WAITING */
 
@@ -72,7 +72,7 @@ static void move_to(struct upload *j, enum upload_state state) {
     j->state = state;
     struct upload *after = NULL;
     if (state == QUEUED && j->urgent)
-        DL_FOREACH(u->lists[QUEUED], after) {
+        DL_FOREACH (u->lists[QUEUED], after) {
             if (!after->urgent)
                 break;
         }
@@ -176,7 +176,8 @@ static void try_again(struct upload *j, enum upload_phase phase, int err, const 
         j->timer.fn = waited;
         j->timer.arg = j;
         if (j->state == WAITING)
-            env_timer_set(u->cfg.env, &j->timer, now + retry_wait(&retry_upload, err, j->failures, random[1]));
+            env_timer_set(u->cfg.env, &j->timer,
+                          now + retry_wait(&retry_upload, err, j->failures, random[1]));
     }
     kick(u);
 }
@@ -209,7 +210,8 @@ static void next_key(struct upload *j) {
     if (j->alternative == ALTERNATIVES) {
         j->alternative = 0;
         j->key = xstrdup(j->req.key);
-        try_again(j, PUT_OBJECT, -EACCES, "other objects stand at this file's key and at all its alternatives");
+        try_again(j, PUT_OBJECT, -EACCES,
+                  "other objects stand at this file's key and at all its alternatives");
         return;
     }
     j->key = alternative_key(j->req.key, ++j->alternative);
@@ -322,10 +324,12 @@ static void digests_got(void *arg, const struct store_got *got) {
     else if (r == -EIO)
         try_again(j, PUT_DIGESTS, r, NULL);
     else
-        try_again(j, PUT_DIGESTS, -EACCES,
-                  r == -ENOKEY
-                      ? "the block digests of this content are sealed under a key that this host does not have"
-                      : "an object that is not this volume's stands where the block digests of this content belong");
+        try_again(
+            j, PUT_DIGESTS, -EACCES,
+            r == -ENOKEY
+                ? "the block digests of this content are sealed under a key that this host does not have"
+                : "an object that is not this volume's stands where the block digests of this content "
+                  "belong");
 }
 
 static void digests_put(void *arg, int err, const char *why) {
@@ -358,7 +362,8 @@ static void put_digests(struct upload *j) {
         try_again(j, PUT_DIGESTS, -EINVAL, "the block digests could not be sealed");
         return;
     }
-    j->put = (struct store_put){.key = j->digests_key, .bytes = j->sealed.data, .fd = -1, .size = j->sealed.len};
+    j->put =
+        (struct store_put){.key = j->digests_key, .bytes = j->sealed.data, .fd = -1, .size = j->sealed.len};
     digest_of(j->sealed.data, j->sealed.len, j->put.sha256);
     store_put_if_absent(j->uploader->cfg.writer, &j->put, digests_put, j);
 }
@@ -518,7 +523,7 @@ void uploader_cancel_all(struct uploader *u) {
         SCOPE_LOCK(&u->lock);
         struct upload *j, *next;
         for (int i = 0; i < CANCELLED; i++) {
-            DL_FOREACH_SAFE(u->lists[i], j, next) {
+            DL_FOREACH_SAFE (u->lists[i], j, next) {
                 j->cancelled = true;
                 if (j->state != RUNNING)
                     move_to(j, CANCELLED);
@@ -544,7 +549,7 @@ void uploader_retry_now(struct uploader *u) {
         u->failures = 0;
         u->gate = 0;
         struct upload *j, *next;
-        DL_FOREACH_SAFE(u->lists[WAITING], j, next) {
+        DL_FOREACH_SAFE (u->lists[WAITING], j, next) {
             move_to(j, QUEUED);
         }
     }

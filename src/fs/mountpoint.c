@@ -9,6 +9,7 @@
 #include <spawn.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 
 extern char **environ;
@@ -106,7 +107,7 @@ int mountpoint_resolve(const char *path, char **ret) {
         *ret = xstrdup(resolved);
         return 0;
     }
-    return errno == ENOTCONN ? resolve_parent(path, ret) : -errno;
+    return errno == ENOTCONN || errno == ECONNABORTED ? resolve_parent(path, ret) : -errno;
 }
 
 /* Runs fusermount3, whose messages go where ours go. */
@@ -181,13 +182,18 @@ static int check_kind(const char *at, struct buf *why) {
     return r;
 }
 
+/* stat(2) does not tell: the kernel answers it from its cache, daemon or not. ECONNABORTED: it died while it was asked. */
+static bool is_dead(const char *at) {
+    struct statvfs st;
+    return statvfs(at, &st) < 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+}
+
 int mountpoint_check(const char *path, char **ret_at, struct buf *why) {
     CLEANUP_FREE char *at = NULL;
-    struct stat st;
     int r = mountpoint_resolve(path, &at);
     if (r < 0)
         return explain(path, r, why);
-    if (stat(at, &st) < 0 && errno == ENOTCONN)
+    if (is_dead(at))
         r = remove_dead(at, why);
     if (r == 0)
         r = check_kind(at, why);

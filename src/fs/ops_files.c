@@ -5,6 +5,7 @@
 #include "fs/answer.h"
 #include "fs/reply.h"
 #include "fs/session.h"
+#include "fs/wire.h"
 #include <fcntl.h>
 
 /* The kernel takes a count of 32 bits back from copy_file_range. */
@@ -23,6 +24,8 @@ static int open_handle(struct session *s, uint64_t ino, struct fuse_file_info *f
     h->file = file;
     h->flags = fi->flags & (O_ACCMODE | O_TRUNC);
     session_add_handle(s, h);
+    if (wire_kills_privs())
+        session_drop_privs(s, ino);
     fi->fh = (uintptr_t)h;
     fi->keep_cache = 1; /* what changes elsewhere is announced */
     return 0;
@@ -109,25 +112,13 @@ static void write_done(void *arg, int err, size_t n) {
         fuse_reply_write(req, n);
 }
 
-/* Only where the kernel leaves it to us: a write by anybody but root takes suid and sgid away. The kernel's request says so exactly, libfuse does
- * not pass that on; so it is looked at once a handle. */
-static void drop_privs(struct session *s, fuse_req_t req, uint64_t ino, const struct fuse_file_info *fi) {
-    struct handle *h = handle_of(fi);
-    struct attr a;
-    if (!s->killpriv || h->privs_gone || fi->writepage || fuse_req_ctx(req)->uid == 0)
-        return;
-    h->privs_gone = true;
-    if (names_getattr(s->tree, ino, &a) == 0 && session_without_privs(a.mode) != a.mode)
-        names_setattr(s->tree, ino,
-                      &(struct setattr){.what = SET_MODE, .mode = session_without_privs(a.mode) & 07777}, &a);
-}
-
 /* Pages that the kernel writes back for mmap come under any handle, at their own offset. */
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *p, size_t size, off_t off, struct fuse_file_info *fi) {
     struct session *s = session_begin_change(req, OP_WRITE);
     if (!s)
         return;
-    drop_privs(s, req, ino, fi);
+    if (wire_kills_privs())
+        session_drop_privs(s, ino);
     bool append = (fi->flags & O_APPEND) && !fi->writepage;
     file_write(handle_of(fi)->file, p, size, (uint64_t)off, append, write_done, req);
 }

@@ -4,6 +4,7 @@
  */
 #include "fs/session.h"
 #include "fs/reply.h"
+#include "fs/wire.h"
 
 /* statfs: a bucket has no size. Large enough for everybody, the same every time, and small enough for programs that count in 64 bits of
  * bytes; it doubles rather than ever being nearly full. */
@@ -74,19 +75,6 @@ struct setattr_call {
     struct setattr sa;
 };
 
-/* Changing the owner, and truncating by others than root, take suid and sgid away (only where the kernel leaves that to us). */
-static void drop_privs(struct setattr_call *c, bool truncated) {
-    struct attr a;
-    if (!c->s->killpriv || (c->sa.what & SET_MODE) || !((c->sa.what & (SET_UID | SET_GID)) || truncated) ||
-        names_getattr(c->s->tree, c->ino, &a) < 0 || S_ISDIR(a.mode))
-        return;
-    uint32_t mode = session_without_privs(a.mode);
-    if (mode != a.mode) {
-        c->sa.what |= SET_MODE;
-        c->sa.mode = mode & 07777;
-    }
-}
-
 static void setattr_rest(void *arg, int err) {
     struct setattr_call *c = arg;
     uint64_t seen = atomic_load(&c->s->changes);
@@ -108,7 +96,8 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what
     struct setattr_call *c = xcalloc(1, sizeof *c);
     *c = (struct setattr_call){.s = s, .req = req, .ino = ino, .sa = to_setattr(s, st, what)};
     bool truncate = what & FUSE_SET_ATTR_SIZE;
-    drop_privs(c, truncate && fuse_req_ctx(req)->uid != 0);
+    if (wire_kills_privs() || (wire_has_killpriv() && (what & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))))
+        session_drop_privs(s, ino);
     if (truncate)
         file_truncate(s->tree, ino, (uint64_t)st->st_size, setattr_rest, c);
     else

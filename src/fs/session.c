@@ -2,6 +2,7 @@
 #include "fs/session.h"
 #include "base/log.h"
 #include "fs/reply.h"
+#include "fs/wire.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -46,21 +47,6 @@ bool session_refuses(struct session *s) {
     return until && env_mono(s->env) < until;
 }
 
-uint32_t session_without_privs(uint32_t mode) {
-    mode &= ~(uint32_t)S_ISUID;
-    return mode & S_IXGRP ? mode & ~(uint32_t)S_ISGID : mode;
-}
-
-void session_add_handle(struct session *s, struct handle *h) {
-    SCOPE_LOCK(&s->mutex);
-    DL_APPEND(s->handles, h);
-}
-
-void session_drop_handle(struct session *s, struct handle *h) {
-    SCOPE_LOCK(&s->mutex);
-    DL_DELETE(s->handles, h);
-}
-
 /* The tree's hooks: on the loop or on a thread of a request. */
 
 static void hook_entry(void *arg, uint64_t parent, const char *name, size_t n) {
@@ -77,6 +63,31 @@ static void hook_inode(void *arg, uint64_t ino, bool data) {
 
 struct tree_hooks session_hooks(struct session *s) {
     return (struct tree_hooks){.inval_entry = hook_entry, .inval_inode = hook_inode, .arg = s};
+}
+
+/* Without suid, and without sgid where the group may execute. */
+static uint32_t without_privs(uint32_t mode) {
+    mode &= ~(uint32_t)S_ISUID;
+    return mode & S_IXGRP ? mode & ~(uint32_t)S_ISGID : mode;
+}
+
+void session_drop_privs(struct session *s, uint64_t ino) {
+    struct attr a;
+    if (names_getattr(s->tree, ino, &a) < 0 || S_ISDIR(a.mode) || without_privs(a.mode) == a.mode)
+        return;
+    struct setattr sa = {.what = SET_MODE, .mode = without_privs(a.mode) & 07777};
+    if (names_setattr(s->tree, ino, &sa, &a) == 0)
+        hook_inode(s, ino, false); /* the kernel did not ask for the mode to change */
+}
+
+void session_add_handle(struct session *s, struct handle *h) {
+    SCOPE_LOCK(&s->mutex);
+    DL_APPEND(s->handles, h);
+}
+
+void session_drop_handle(struct session *s, struct handle *h) {
+    SCOPE_LOCK(&s->mutex);
+    DL_DELETE(s->handles, h);
 }
 
 /* The target of the notifications: on the notify thread. */
@@ -159,10 +170,6 @@ static void op_init(void *userdata, struct fuse_conn_info *conn) {
     atomic_store(&s->live, true);
     want(conn, FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS |
                    FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO);
-#ifdef FUSE_CAP_HANDLE_KILLPRIV_V2
-    want(conn, FUSE_CAP_HANDLE_KILLPRIV_V2);
-    s->killpriv = conn->want & FUSE_CAP_HANDLE_KILLPRIV_V2;
-#endif
     s->ready_started = pthread_create(&s->ready_thread, NULL, tell_ready, s) == 0;
     if (!s->ready_started)
         s->ready(s->ready_arg, -EAGAIN);
@@ -199,10 +206,13 @@ static char *escaped(const char *value) {
     return ret;
 }
 
+/* default_permissions makes the kernel check modes, for which it asks for a directory's attributes again after every change in it. Where nobody but root gets in
+ * that is for nothing: root passes every check. */
 static char *mount_options(const struct session *s) {
     CLEANUP_FREE char *name = escaped(s->opt->url);
-    return xasprintf("fsname=%s,subtype=assetfs,nosuid,nodev,default_permissions,max_read=%u%s%s%s", name, MAX_REQUEST,
-                     s->opt->allow_other ? ",allow_other" : "", s->opt->ro ? ",ro" : "",
+    bool check = geteuid() != 0 || s->opt->allow_other;
+    return xasprintf("fsname=%s,subtype=assetfs,nosuid,nodev,max_read=%u%s%s%s%s", name, MAX_REQUEST,
+                     check ? ",default_permissions" : "", s->opt->allow_other ? ",allow_other" : "", s->opt->ro ? ",ro" : "",
                      s->opt->noexec ? ",noexec" : "");
 }
 
@@ -236,7 +246,7 @@ int session_mount(struct session *s, struct buf *why) {
         buf_printf(why, "%s cannot be mounted: the message above says why", s->mountpoint);
         return -EIO;
     }
-    return 0;
+    return wire_attach(s->fuse);
 }
 
 static struct fuse_session *signalled; /* one session a process */

@@ -68,7 +68,6 @@ enum fs_op {
 struct handle {
     struct file *file;
     int flags;
-    bool privs_gone;            /* suid and sgid were looked at since it was opened */
     struct read_stream stream;  /* guarded by the reader */
     struct handle *prev, *next; /* guarded by session.mutex */
 };
@@ -89,7 +88,6 @@ struct session {
     struct lookups *lookups;
     pthread_t ready_thread;
     bool ready_started;
-    bool killpriv; /* the kernel leaves it to us to take suid and sgid away */
     _Atomic bool live;            /* the kernel may have something cached */
     _Atomic uint64_t dev;         /* of the mount */
     _Atomic uint64_t changes;     /* announcements so far */
@@ -119,8 +117,8 @@ struct session *session_free(struct session *);
 void session_refuse_changes(struct session *, int64_t ns);
 bool session_refuses(struct session *);
 
-/* A mode as it is after a write or a change of owner: without suid, and without sgid where the group may execute. */
-uint32_t session_without_privs(uint32_t mode);
+/* Takes suid, and sgid where the group may execute, away: after a write or a change of owner that asks for it (fs/wire.h). */
+void session_drop_privs(struct session *, uint64_t ino);
 
 void session_add_handle(struct session *, struct handle *);
 void session_drop_handle(struct session *, struct handle *);

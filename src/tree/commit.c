@@ -405,6 +405,7 @@ static int claimed(struct tree *t, uint64_t session) {
 int commit_applied(struct tree *t, const struct entry *e) {
     uint64_t op = t->inflight.op;
     int r = e->session ? 0 : claimed(t, e->sequence);
+    t->inflight.active = false; /* rows that equal C may go now; restored below, until the transaction has ended */
     for (size_t i = 0; i < e->n_changes && r == 0; i++) {
         const struct change *c = &e->changes[i];
         for (size_t k = 0; k < c->n_names && r == 0; k++)
@@ -419,6 +420,7 @@ int commit_applied(struct tree *t, const struct entry *e) {
                 r = resettle(t, c->names[k].parent);
         }
     }
+    t->inflight.active = true;
     counter_add(t->cfg.counters, COUNTER_ENTRIES_WRITTEN, 1);
     if (env_mono(t->env) - t->foreign_at < FOREIGN_LATELY_NS) {
         uint16_t jitter;
@@ -428,7 +430,23 @@ int commit_applied(struct tree *t, const struct entry *e) {
     return r;
 }
 
+/* In the transaction that resolves the entry in flight. The memory of what to look at goes with commit_resolved(). */
+int commit_prune(struct tree *t) {
+    bool active = t->inflight.active;
+    int r = 0;
+    t->inflight.active = false; /* rows that equal C may go now */
+    for (size_t i = 0; i < t->n_equals && r == 0; i++) {
+        const struct inval *e = &t->equals[i];
+        r = e->name ? rows_p_prune_name(t, e->parent, e->name, e->n, 0) : resettle(t, e->ino);
+    }
+    t->inflight.active = active;
+    return r;
+}
+
 void commit_resolved(struct tree *t) {
+    for (size_t i = 0; i < t->n_equals; i++)
+        free(t->equals[i].name);
+    t->n_equals = 0;
     t->inflight.active = false;
     t->inflight.attempts = 0;
     buf_reset(&t->inflight.bytes);

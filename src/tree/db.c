@@ -86,8 +86,8 @@ static int user_version(struct db *db, int *ret) {
 
 static int set_up(struct db *db) {
     int version = 0;
-    int r = exec(db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-                     "PRAGMA cache_size=-32768; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=4000;");
+    int r = exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+                     "PRAGMA cache_size=-32768; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=0;");
     if (r == 0)
         r = user_version(db, &version);
     if (r < 0)
@@ -109,11 +109,24 @@ static int set_up(struct db *db) {
     return r;
 }
 
+static int note_wal(void *arg, sqlite3 *sql, const char *name, int pages) {
+    (void)sql;
+    (void)name;
+    ((struct db *)arg)->wal_pages = pages;
+    return SQLITE_OK;
+}
+
 int db_open(struct db *db, const char *path) {
     memset(db, 0, sizeof *db);
+    pthread_mutex_init(&db->checkpoint_lock, NULL);
     int rc = sqlite3_open_v2(path, &db->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     int r = rc == SQLITE_OK ? set_up(db) : rc == SQLITE_CANTOPEN ? -EACCES : sql_errno(rc);
     db->path = xstrdup(path);
+    if (r == 0 && path[0] == '/') {
+        sqlite3_wal_hook(db->sql, note_wal, db);
+        rc = sqlite3_open_v2(path, &db->checkpointer, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+        r = sql_errno(rc);
+    }
     if (r < 0)
         db_close(db);
     return r;
@@ -122,7 +135,9 @@ int db_open(struct db *db, const char *path) {
 void db_close(struct db *db) {
     for (int i = 0; i < STMT_COUNT; i++)
         sqlite3_finalize(db->stmts[i]);
+    sqlite3_close(db->checkpointer);
     sqlite3_close(db->sql);
+    pthread_mutex_destroy(&db->checkpoint_lock);
     free(db->path);
     memset(db, 0, sizeof *db);
 }
@@ -209,8 +224,11 @@ void db_back(struct db *db) {
     run_once(db->stmts[STMT_RELEASE]);
 }
 
-int db_sync(struct db *db) {
-    return sql_errno(sqlite3_wal_checkpoint_v2(db->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
+int db_checkpoint(struct db *db) {
+    if (!db->checkpointer)
+        return 0;
+    SCOPE_LOCK(&db->checkpoint_lock);
+    return sql_errno(sqlite3_wal_checkpoint_v2(db->checkpointer, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
 }
 
 int64_t db_meta_int(struct db *db, const char *key, int64_t none) {

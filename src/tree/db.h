@@ -3,7 +3,7 @@
  * The local database DIR/tree.db: SQLite in WAL mode, one connection, prepared statements. This header knows transactions and the meta table; rows.h knows
  * what the rows mean. All of it is guarded by the tree lock.
  *
- * WAL with synchronous=NORMAL: a committed transaction survives kill -9; it survives power loss once db_sync() has returned.
+ * WAL with synchronous=NORMAL: a committed transaction survives kill -9; it survives power loss once db_checkpoint() has returned.
  */
 #ifndef ASSETFS_DB_H
 #define ASSETFS_DB_H
@@ -102,7 +102,15 @@ struct db {
     sqlite3 *sql;
     sqlite3_stmt *stmts[STMT_COUNT];
     char *path;
+    int wal_pages; /* in the write-ahead log after the last commit */
+
+    /* A second connection writes the log back into the database, beside the work of the first: its fsyncs hold up nobody. */
+    pthread_mutex_t checkpoint_lock; /* guards `checkpointer`; taken without the tree lock */
+    sqlite3 *checkpointer;
 };
+
+/* Above this the log should be written back: db_checkpoint(). */
+#define DB_WAL_PAGES 4000
 
 /* Opens or makes it (path, or ":memory:"). -EBADMSG: damaged, or of a newer schema. */
 int db_open(struct db *, const char *path) ATTR_WARN_UNUSED;
@@ -115,8 +123,8 @@ void db_rollback(struct db *);
 int db_save(struct db *) ATTR_WARN_UNUSED; /* nests */
 int db_release(struct db *) ATTR_WARN_UNUSED;
 void db_back(struct db *); /* undoes since the last db_save() and releases it */
-/* What was committed is on the platter. Blocks. */
-int db_sync(struct db *) ATTR_WARN_UNUSED;
+/* Writes the log back, with the fsyncs that make what was committed before survive power loss. Blocks; without the tree lock, from a worker. */
+int db_checkpoint(struct db *) ATTR_WARN_UNUSED;
 
 /* A statement with its arguments, ready to step: format one letter an argument: i int64, b bytes (const void *, size_t), t text, n NULL. */
 sqlite3_stmt *db_bind(struct db *, enum statement, const char *format, ...);

@@ -460,9 +460,7 @@ struct local_sync {
 
 static void sync_db(void *arg) {
     struct local_sync *s = arg;
-    tree_lock(s->tree);
-    int r = db_sync(&s->tree->db);
-    tree_unlock(s->tree);
+    int r = db_checkpoint(&s->tree->db);
     s->err = s->err < 0 ? s->err : r == -EBUSY ? 0 : r;
 }
 

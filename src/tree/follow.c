@@ -94,6 +94,12 @@ static void note_changes(struct tree *t, const struct before *b) {
     }
 }
 
+/* The fate of the entry in flight is known. */
+static int resolve(struct tree *t) {
+    int r = commit_prune(t);
+    return r < 0 ? r : db_run(&t->db, STMT_INFLIGHT_DEL, "");
+}
+
 /* In a transaction. */
 static int apply_parsed(struct tree *t, const struct entry *e, bool ours, struct before *b) {
     size_t n_void;
@@ -118,7 +124,7 @@ static int apply_parsed(struct tree *t, const struct entry *e, bool ours, struct
         r = t->pending_rows ? carry_over(t, b) : 0;
     }
     if (r == 0 && t->inflight.active && t->inflight.seq <= e->sequence)
-        r = db_run(&t->db, STMT_INFLIGHT_DEL, "");
+        r = resolve(t);
     return r == 0 ? save_head(t) : r;
 }
 
@@ -178,7 +184,7 @@ int follow_void(struct tree *t, uint64_t seq) {
     t->seq = seq;
     r = save_head(t);
     if (r == 0 && t->inflight.active && t->inflight.seq <= seq)
-        r = db_run(&t->db, STMT_INFLIGHT_DEL, "");
+        r = resolve(t);
     r = tree_end(t, r);
     if (r < 0) {
         head_back(t, &before);

@@ -261,7 +261,10 @@ int rows_p_settle(struct tree *t, uint64_t ino, const struct record *rec, const 
     int r = p->spool || p->snap ? 0 : rows_c_inode(t, ino, &c, NULL, NULL);
     if (r < 0)
         return r;
-    if (r == 1 && record_equal(&c, rec))
+    bool equal = r == 1 && record_equal(&c, rec);
+    if (equal && t->inflight.active)
+        tree_note_equal(t, ino, NULL, 0);
+    else if (equal)
         return rows_p_drop(t, ino);
     return rows_p_put(t, ino, rec, p);
 }
@@ -336,7 +339,9 @@ int rows_v_set_name(struct tree *t, uint64_t parent, const char *name, size_t n,
     r = move_count(t, STMT_P_LINK_ADD, counts_for(parent, old), counts_for(parent, &new));
     if (r < 0)
         return r;
-    if (new.ino == c.ino) {
+    if (new.ino == c.ino && t->inflight.active) /* C is about to change: the row must say what V is, even as C is now */
+        tree_note_equal(t, parent, name, n);
+    else if (new.ino == c.ino) {
         t->pending_rows -= had;
         return had ? db_run(&t->db, STMT_P_NAME_DEL, "ib", parent, name, n) : 0;
     }

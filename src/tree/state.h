@@ -95,9 +95,14 @@ struct tree {
     int64_t pending_rows;      /* rows in p_name and p_inode, kept in step */
     int64_t pending_rows_before; /* as of tree_begin() */
     int64_t last_time;
+    bool checkpointing;        /* a worker writes the log of tree.db back */
     struct alias *aliases;
     struct orphan *orphans;
     struct file *files;        /* open inodes, by number: file.c */
+
+    /* Pending rows that equal their confirmed row, kept because an entry in flight may change that: looked at again when its fate is known. */
+    struct inval *equals;
+    size_t n_equals, cap_equals;
 
     struct inval *invals;
     size_t n_invals, cap_invals;
@@ -152,6 +157,7 @@ void tree_hold(struct tree *);    /* an operation that tree_close() must wait fo
 void tree_release(struct tree *);
 void tree_note_entry(struct tree *, uint64_t parent, const char *name, size_t n);
 void tree_note_inode(struct tree *, uint64_t ino, bool data);
+void tree_note_equal(struct tree *, uint64_t parent_or_ino, const char *name, size_t n); /* name NULL: an inode's row */
 /* Releases the lock and tells the kernel what was noted. */
 void tree_unlock(struct tree *);
 static inline void tree_lock(struct tree *t) {
@@ -173,6 +179,7 @@ struct orphan *tree_orphan(struct tree *, uint64_t ino);
 void commit_kick(struct tree *);           /* something may be ready: commits soon */
 void commit_init(struct tree *);
 void commit_resume(struct tree *);         /* after a restart: an entry may be in flight */
+int commit_prune(struct tree *) ATTR_WARN_UNUSED; /* in the transaction that resolves it */
 void commit_resolved(struct tree *);       /* the fate of the entry in flight is known */
 void commit_check_waits(struct tree *);
 struct tree_wait *commit_wait(struct tree *, uint64_t ino, uint64_t op, int64_t timeout_ns, bool fsync,

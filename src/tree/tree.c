@@ -29,6 +29,15 @@ void tree_note_inode(struct tree *t, uint64_t ino, bool data) {
     *new_inval(t) = (struct inval){.ino = ino, .data = data};
 }
 
+void tree_note_equal(struct tree *t, uint64_t parent_or_ino, const char *name, size_t n) {
+    if (t->n_equals == t->cap_equals) {
+        t->cap_equals = MAX(32, 2 * t->cap_equals);
+        t->equals = xrealloc(t->equals, t->cap_equals * sizeof *t->equals);
+    }
+    t->equals[t->n_equals++] = (struct inval){
+        .parent = name ? parent_or_ino : 0, .ino = name ? 0 : parent_or_ino, .name = name ? xmemdup(name, n) : NULL, .n = n};
+}
+
 void tree_unlock(struct tree *t) {
     struct inval *list = t->invals;
     size_t n = t->n_invals;
@@ -152,9 +161,35 @@ int tree_begin(struct tree *t) {
     return r;
 }
 
+static void checkpoint_run(void *arg) {
+    struct tree *t = arg;
+    int r = db_checkpoint(&t->db);
+    if (r < 0 && r != -EBUSY)
+        log_errno(r, "%s cannot be written", t->db.path);
+}
+
+static void checkpoint_done(void *arg) {
+    struct tree *t = arg;
+    tree_lock(t);
+    t->checkpointing = false;
+    t->db.wal_pages = 0;
+    tree_release(t);
+    tree_unlock(t);
+}
+
+static void checkpoint_if_due(struct tree *t) {
+    if (t->db.wal_pages < DB_WAL_PAGES || t->checkpointing || t->closing)
+        return;
+    t->checkpointing = true;
+    tree_hold(t);
+    env_work(t->env, checkpoint_run, checkpoint_done, t);
+}
+
 int tree_end(struct tree *t, int r) {
     if (r >= 0) {
         int c = db_commit(&t->db);
+        if (c == 0)
+            checkpoint_if_due(t);
         if (c == 0)
             return r;
         r = c;
@@ -240,6 +275,20 @@ static int load_pending(struct tree *t) {
         a->to = (uint64_t)sqlite3_column_int64(s, 1);
         HASH_ADD(hh, t->aliases, from, sizeof a->from, a);
     }
+    return r;
+}
+
+/* With an entry in flight at the last end, any pending row may be one that tree_note_equal() had noted. */
+static int note_all_equal(struct tree *t) {
+    sqlite3_stmt *s = db_bind(&t->db, STMT_P_ALL_NAMES, "");
+    int r;
+    while ((r = db_step(s)) == 1)
+        tree_note_equal(t, (uint64_t)sqlite3_column_int64(s, 0), sqlite3_column_blob(s, 1), (size_t)sqlite3_column_bytes(s, 1));
+    if (r < 0)
+        return r;
+    s = db_bind(&t->db, STMT_P_ALL_INODES, "");
+    while ((r = db_step(s)) == 1)
+        tree_note_equal(t, (uint64_t)sqlite3_column_int64(s, 0), NULL, 0);
     return r;
 }
 
@@ -330,6 +379,9 @@ static void tree_free(struct tree *t) {
     free((char *)t->cfg.machine_id);
     free(t->reason);
     free(t->stuck_reason);
+    for (size_t i = 0; i < t->n_equals; i++)
+        free(t->equals[i].name);
+    free(t->equals);
     free(t->invals);
     free(t);
 }
@@ -352,7 +404,9 @@ int tree_open(const struct tree_config *cfg, struct tree **ret, struct buf *why)
             buf_printf(why, "%s: %s", path, strerror(-r));
     } else {
         commit_resume(t);
-        r = settle_recover(t, why);
+        r = t->inflight.active ? note_all_equal(t) : 0;
+        if (r == 0)
+            r = settle_recover(t, why);
     }
     if (r < 0) {
         tree_free(t);

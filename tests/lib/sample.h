@@ -11,7 +11,8 @@ struct sample {
     uint8_t *data;
     uint64_t size;
     uint8_t *digests; /* of all blocks */
-    struct content *content; /* key "files/<seed>"; without digests when there are more than CONTENT_INLINE_BLOCKS */
+    struct content
+        *content; /* key "files/<seed>"; without digests when there are more than CONTENT_INLINE_BLOCKS */
 };
 
 /* Equal seeds and sizes give equal bytes. Ends the process when memory is gone. */

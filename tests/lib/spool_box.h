@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * A spool with all that it needs, for unit tests: a manual clock, a bucket in memory behind a store that can go wrong, a reader, a
- * block cache and a directory of its own.
+ * A spool with all that it needs, for unit tests: a manual clock, a bucket in memory behind a store that can
+ * go wrong, a reader, a block cache and a directory of its own.
  */
 #ifndef ASSETFS_TESTS_SPOOL_BOX_H
 #define ASSETFS_TESTS_SPOOL_BOX_H
@@ -62,7 +62,8 @@ void begin_digest(struct spool_result *, struct spool_file *);
 void spool_result_free(struct spool_result *);
 
 /* Each runs what can run, and fails the test unless it then has succeeded. */
-void do_write(struct spool_box *, struct spool_file *, unsigned seed, uint64_t off, size_t n); /* pattern bytes */
+void do_write(struct spool_box *, struct spool_file *, unsigned seed, uint64_t off,
+              size_t n); /* pattern bytes */
 void do_truncate(struct spool_box *, struct spool_file *, uint64_t size);
 void do_fill(struct spool_box *, struct spool_file *);
 /* The bytes of the file at [off, off+n) are those of the pattern; seed 0: zeros. */

@@ -163,8 +163,8 @@ static void what_was_put_is_read(void **state) {
     put_all(b, s);
     for (uint64_t i = 0; i < 3; i++)
         assert_int_equal(get(b, s, i), 0);
-    assert_int_equal(
-        block_cache_read(b->cache, s->content, 1, sample_digest(s, 1), 777, sizeof part, part), 0);
+    assert_int_equal(block_cache_read(b->cache, s->content, 1, sample_digest(s, 1), 777, sizeof part, part),
+                     0);
     assert_memory_equal(part, s->data + MIB + 777, sizeof part);
     assert_int_equal(count(b, COUNTER_CACHE_HITS), 4);
     assert_int_equal(block_cache_bytes(b->cache), 2 * MIB + 4096);
@@ -249,7 +249,8 @@ static void wrong_bytes_are_dropped(void **state) {
     box_reopen(b);
     spoil(b, s, MIB + 5);
     uint8_t byte; /* far from the wrong one: the whole block is checked all the same */
-    assert_int_equal(block_cache_read(b->cache, s->content, 1, sample_digest(s, 1), 900000, 1, &byte), -ENOENT);
+    assert_int_equal(block_cache_read(b->cache, s->content, 1, sample_digest(s, 1), 900000, 1, &byte),
+                     -ENOENT);
     assert_int_equal(count(b, COUNTER_CACHE_DROPPED), 1);
     assert_false(block_cache_has(b->cache, s->content, 1));
     assert_int_equal(block_cache_bytes(b->cache), MIB);
@@ -291,7 +292,8 @@ static void another_digest_is_another_matter(void **state) {
     struct sample *s = sample_new(1, 2 * MIB), *other = sample_new(2, 2 * MIB);
     uint8_t byte;
     put_all(b, s);
-    assert_int_equal(block_cache_read(b->cache, s->content, 1, sample_digest(other, 1), 0, 1, &byte), -ENOENT);
+    assert_int_equal(block_cache_read(b->cache, s->content, 1, sample_digest(other, 1), 0, 1, &byte),
+                     -ENOENT);
     assert_int_equal(count(b, COUNTER_CACHE_DROPPED), 1);
     assert_int_equal(get(b, s, 0), 0);
     sample_free(s);
@@ -318,7 +320,8 @@ static void a_damaged_database_is_set_aside(void **state) {
     put_all(b, s);
     b->cache = block_cache_close(b->cache);
     assert_int_equal(truncate(db, 0), 0);
-    assert_int_equal(file_write_atomic(db, "this is no database, and it is long enough to be seen as one", 60, 0600), 0);
+    assert_int_equal(
+        file_write_atomic(db, "this is no database, and it is long enough to be seen as one", 60, 0600), 0);
     box_open(b);
     assert_true(exists(bad));
     assert_int_equal(get(b, s, 0), -ENOENT);

@@ -46,7 +46,8 @@ static void null_is_harmless(void **state) {
 
 static void same_means_the_same_id(void **state) {
     (void)state;
-    struct content *a = content_new(id_a, 1, "k", NULL, NULL), *a2 = content_new(id_a, 1, "other", NULL, NULL);
+    struct content *a = content_new(id_a, 1, "k", NULL, NULL),
+                   *a2 = content_new(id_a, 1, "other", NULL, NULL);
     struct content *b = content_new(id_b, 1, "k", NULL, NULL);
     assert_true(content_same(a, a2));
     assert_false(content_same(a, b));
@@ -60,8 +61,10 @@ static void same_means_the_same_id(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(copies_what_it_is_given),       cmocka_unit_test(a_large_one_has_only_the_digests_digest),
-        cmocka_unit_test(lives_until_its_last_reference), cmocka_unit_test(null_is_harmless),
+        cmocka_unit_test(copies_what_it_is_given),
+        cmocka_unit_test(a_large_one_has_only_the_digests_digest),
+        cmocka_unit_test(lives_until_its_last_reference),
+        cmocka_unit_test(null_is_harmless),
         cmocka_unit_test(same_means_the_same_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,7 +109,8 @@ static void later_versions_may_add_pairs(void **state) {
 static void key_is_below_the_prefix(void **state) {
     (void)state;
     CLEANUP_FREE char *key = digests_key(".assetfs", id);
-    assert_string_equal(key, ".assetfs/digests/abcd0000000000000000000000000000000000000000000000000000000000ef");
+    assert_string_equal(key,
+                        ".assetfs/digests/abcd0000000000000000000000000000000000000000000000000000000000ef");
 }
 
 int main(void) {

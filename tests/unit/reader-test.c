@@ -402,8 +402,9 @@ static unsigned lines_with(int fd, const char *word) {
 static void a_bad_block_is_fetched_once_more_past_the_caches(void **state) {
     struct box *b = *state;
     struct sample *s = uploaded(b, 1, 3 * MIB);
-    store_fault_add(b->store, &(struct fault_rule){.kind = FAULT_CORRUPT, .ops = FAULT_GET, .nth = 1, .count = 1,
-                                                   .value = MIB + 500});
+    store_fault_add(b->store,
+                    &(struct fault_rule){
+                        .kind = FAULT_CORRUPT, .ops = FAULT_GET, .nth = 1, .count = 1, .value = MIB + 500});
     check(b, s, 0, 3 * MIB);
     assert_int_equal(gets(b), 2);
     assert_int_equal(counter_get(&b->counters, COUNTER_BYTES_FETCHED), 4 * MIB); /* only that block again */
@@ -675,7 +676,8 @@ struct crowd_read {
 static void crowd_done(void *arg, int err, const void *data, size_t len) {
     struct crowd_read *r = arg;
     struct crowd *c = r->crowd;
-    bool right = err == 0 && len == MIN(r->len, r->s->size - r->off) && memcmp(data, r->s->data + r->off, len) == 0;
+    bool right =
+        err == 0 && len == MIN(r->len, r->s->size - r->off) && memcmp(data, r->s->data + r->off, len) == 0;
     SCOPE_LOCK(&c->lock);
     c->wrong = c->wrong || !right;
     c->open--;

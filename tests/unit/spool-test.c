@@ -271,12 +271,13 @@ static void test_set_aside_replaces_nothing(void **state) {
     assert_int_equal(access(one, F_OK), 0);
 }
 
-/* kill -9. A child changes a file with a base as fast as it can, and says in shared memory what it begins and what was acknowledged; it is
- * killed somewhere. Every acknowledged change must be there, and nothing else but perhaps the one that was under way. */
+/* kill -9. A child changes a file with a base as fast as it can, and says in shared memory what it begins and
+ * what was acknowledged; it is killed somewhere. Every acknowledged change must be there, and nothing else
+ * but perhaps the one that was under way. */
 #define KILL_BASE (5 * MIB + 12345)
 #define KILL_SPACE (7 * MIB)
 #define KILL_CHANGES 4096
-#define KILL_ROUNDS 24
+#define KILL_ROUNDS 12
 
 struct change {
     enum { CHANGE_WRITE, CHANGE_CUT, CHANGE_PUNCH } what;
@@ -292,7 +293,8 @@ struct shared {
 static struct change draw(struct spool_box *b, unsigned i) {
     uint64_t x[3];
     env_random(b->env, x, sizeof x);
-    struct change c = {.what = CHANGE_WRITE, .seed = 2 + i % 50, .off = x[0] % (6 * MIB), .len = 1 + x[1] % 5000};
+    struct change c = {
+        .what = CHANGE_WRITE, .seed = 2 + i % 50, .off = x[0] % (6 * MIB), .len = 1 + x[1] % 5000};
     if (x[2] % 10 < 2)
         c.off = c.off / MIB * MIB, c.len = MIB; /* whole blocks */
     if (x[2] % 10 == 8)
@@ -302,7 +304,8 @@ static struct change draw(struct spool_box *b, unsigned i) {
     return c;
 }
 
-static void begin_change(struct spool_result *r, struct spool_file *f, const struct change *c, unsigned char *p) {
+static void begin_change(struct spool_result *r, struct spool_file *f, const struct change *c,
+                         unsigned char *p) {
     if (c->what == CHANGE_CUT) {
         begin_truncate(r, f, c->off);
     } else if (c->what == CHANGE_PUNCH) {
@@ -365,7 +368,8 @@ static size_t first_difference(const unsigned char *a, const unsigned char *b, s
     return n;
 }
 
-/* What is there equals `m` (after k changes), but for the bytes of `open`, which may be as before or after. */
+/* What is there equals `m` (after k changes), but for the bytes of `open`, which may be as before or after.
+ */
 static void check_killed(struct spool_box *b, struct spool_file *f, unsigned char *m, uint64_t size,
                          const struct change *open) {
     CLEANUP_RESULT struct spool_result r = {0};
@@ -392,11 +396,13 @@ static void kill_once(struct spool_box *b, unsigned round, struct content *base,
     assert_true(pid >= 0);
     if (pid == 0)
         run_child(b->dir, 100 + round, round, sh);
-    unsigned until = 2 + round * round * 3 % 400;
+    unsigned until = 2 + round * round * 7 % 400;
     int status;
     while (atomic_load(&sh->begun) < until)
         if (waitpid(pid, &status, WNOHANG) == pid)
             fail_msg("the child ended by itself: %x", (unsigned)status);
+        else
+            sched_yield();
     kill(pid, SIGKILL);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status));
@@ -419,8 +425,7 @@ static void kill_once(struct spool_box *b, unsigned round, struct content *base,
 static void test_killed_anywhere(void **state) {
     struct spool_box *b = *state;
     struct content *base = spool_box_content(b, 1, KILL_BASE);
-    struct shared *sh =
-        mmap(NULL, sizeof *sh, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct shared *sh = mmap(NULL, sizeof *sh, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(sh != MAP_FAILED);
     for (unsigned round = 0; round < KILL_ROUNDS; round++)
         kill_once(b, round, base, sh);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "data/spool.h"
+#include "base/loop.h"
 #include "spool_box.h"
 
 #include <fcntl.h>
@@ -466,6 +467,106 @@ static void test_unsealed_predecessor_is_refused(void **state) {
     assert_int_equal(spool_new_version(t->box->spool, 3, t->f, t->base, &v2), -EINVAL);
 }
 
+/* With threads: three writers whose pieces share every block, and a fill, on a real loop and workers. */
+#define THREADS 3
+#define PIECE (100 * 1024)
+#define MANY_BLOCKS (12 * MIB)
+
+struct writer {
+    pthread_t thread;
+    struct spool_file *f;
+    unsigned n;
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool done; /* guarded by lock */
+    int err;   /* guarded by lock */
+};
+
+static void writer_done(void *arg, int err) {
+    struct writer *w = arg;
+    SCOPE_LOCK(&w->lock);
+    w->done = true;
+    w->err = w->err ? w->err : err;
+    pthread_cond_signal(&w->cond);
+}
+
+static void writer_wait(struct writer *w) {
+    SCOPE_LOCK(&w->lock);
+    while (!w->done)
+        pthread_cond_wait(&w->cond, &w->lock);
+    w->done = false;
+}
+
+static void *writer_run(void *arg) {
+    struct writer *w = arg;
+    CLEANUP_FREE unsigned char *p = xmalloc(PIECE);
+    for (uint64_t off = w->n * PIECE; off + PIECE <= MANY_BLOCKS; off += 2 * THREADS * PIECE) {
+        pattern_fill(2, off, p, PIECE);
+        spool_write(w->f, p, PIECE, off, writer_done, w);
+        memset(p, 0, PIECE);
+        writer_wait(w);
+    }
+    return NULL;
+}
+
+static void writer_init(struct writer *w, struct spool_file *f, unsigned n) {
+    *w = (struct writer){.f = f, .n = n};
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->cond, NULL);
+}
+
+static void write_with_threads(struct spool_file *f) {
+    struct writer w[THREADS], fill;
+    writer_init(&fill, f, 0);
+    for (unsigned i = 0; i < THREADS; i++) {
+        writer_init(&w[i], f, i);
+        assert_int_equal(pthread_create(&w[i].thread, NULL, writer_run, &w[i]), 0);
+    }
+    spool_fill(f, writer_done, &fill);
+    writer_wait(&fill);
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(w[i].thread, NULL);
+        assert_int_equal(w[i].err, 0);
+    }
+    assert_int_equal(fill.err, 0);
+}
+
+static void test_with_threads(void **state) {
+    struct based *t = *state;
+    struct loop *loop;
+    struct content *c = spool_box_content(t->box, 1, MANY_BLOCKS);
+    assert_int_equal(loop_new(3, &loop), 0);
+    struct store *store = store_mem_new(t->box->bucket, loop_env(loop), NULL);
+    struct reader_config reader = {.env = loop_env(loop),
+                                   .store = store,
+                                   .cache = t->box->cache,
+                                   .keys = t->box->keys,
+                                   .prefix = ".assetfs",
+                                   .dir = t->box->dir,
+                                   .timeout_ns = 3600 * NS_PER_S};
+    struct spool_config cfg = t->box->cfg;
+    struct spool *s;
+    struct spool_file *f;
+    assert_int_equal(reader_new(&reader, &cfg.reader), 0);
+    cfg.env = loop_env(loop);
+    assert_int_equal(spool_open(&cfg, &s), 0);
+    assert_int_equal(spool_create(s, 50, c, &f), 0);
+    write_with_threads(f);
+    CLEANUP_FREE unsigned char *p = xmalloc(MANY_BLOCKS);
+    assert_int_equal(pread(spool_fd(f), p, MANY_BLOCKS, 0), MANY_BLOCKS);
+    for (size_t i = 0; i < MANY_BLOCKS; i++) {
+        bool written = i / PIECE % (2 * THREADS) < THREADS && (i / PIECE + 1) * PIECE <= MANY_BLOCKS;
+        if (p[i] != pattern_byte(written ? 2 : 1, i))
+            fail_msg("byte %zu differs", i);
+    }
+    spool_unref(f);
+    spool_close(s);
+    reader_free(cfg.reader);
+    loop_free(loop);
+    store_free(store);
+    content_unref(c);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
@@ -502,6 +603,7 @@ int main(void) {
         TEST(test_predecessor_given_to_the_cache_is_not_read_any_more),
         TEST(test_predecessor_is_given_again_after_a_restart),
         TEST(test_unsealed_predecessor_is_refused),
+        TEST(test_with_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <cmocka.h>
 
-#define BLOCKS(n) ((uint64_t)(n) * BLOCK_SIZE)
+#define BLOCKS(n) ((uint64_t)(n)*BLOCK_SIZE)
 /* Where the header has the boot id. */
 #define BOOT_OFFSET 32
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "data/uploader.h"
+#include "base/loop.h"
 #include "spool_box.h"
 
 #include <inttypes.h>
@@ -413,7 +414,9 @@ static void test_one_bad_object_holds_up_nobody(void **state) {
     struct bench *t = *state;
     CLEANUP_JOB struct job bad;
     prepare(t, &bad, 1, 10, "bad");
-    store_fault_add(t->box->store, &(struct fault_rule){.kind = FAULT_FAIL, .ops = FAULT_PUT, .prefix = "files/bad", .err = -EINVAL});
+    store_fault_add(
+        t->box->store,
+        &(struct fault_rule){.kind = FAULT_FAIL, .ops = FAULT_PUT, .prefix = "files/bad", .err = -EINVAL});
     submit(t, &bad);
     for (unsigned i = 0; i < 10; i++) {
         CLEANUP_JOB struct job j;
@@ -508,6 +511,73 @@ static void test_free_cancels_what_has_not_begun(void **state) {
     assert_int_equal(waiting.err, -ECANCELED);
     run(t); /* what was posted finds nothing */
     assert_int_equal(fake_env_next_timer(t->box->fake), -1);
+}
+
+/* With threads: jobs come from two while the loop works. */
+#define MANY 100
+
+struct crowd {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    unsigned ended, uploaded; /* guarded by lock */
+    struct uploader *up;
+    struct spool_file *file;
+    struct upload_request req;
+};
+
+static void crowd_done(void *arg, int err, const char *key) {
+    struct crowd *c = arg;
+    (void)key;
+    SCOPE_LOCK(&c->lock);
+    c->ended++;
+    c->uploaded += err == 0;
+    pthread_cond_signal(&c->cond);
+}
+
+static void *crowd_submit(void *arg) {
+    struct crowd *c = arg;
+    for (unsigned i = 0; i < MANY; i++) {
+        struct upload_request req = c->req;
+        CLEANUP_FREE char *key = xasprintf("files/%p-%u", (void *)&req, i);
+        req.key = key;
+        req.urgent = i % 5 == 0;
+        struct upload *u = uploader_submit(c->up, &req);
+        (void)u; /* it may have ended already */
+        if (i % 7 == 0)
+            uploader_retry_now(c->up);
+    }
+    return NULL;
+}
+
+static void test_with_threads(void **state) {
+    struct bench *t = *state;
+    CLEANUP_JOB struct job j;
+    struct crowd c = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+    struct loop *loop;
+    pthread_t threads[2];
+    prepare(t, &j, 1, 5000, "a");
+    assert_int_equal(loop_new(2, &loop), 0);
+    struct store *store = store_fault_new(store_mem_new(t->box->bucket, loop_env(loop), NULL));
+    store_fault_fail(store, FAULT_PUT, NULL, 3, 4, -EIO);
+    t->cfg.env = loop_env(loop);
+    t->cfg.writer = t->cfg.reader = store;
+    c.up = uploader_new(&t->cfg);
+    c.req = j.req;
+    c.req.done = crowd_done;
+    c.req.stuck = NULL;
+    c.req.arg = &c;
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, crowd_submit, &c), 0);
+    for (unsigned i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    pthread_mutex_lock(&c.lock);
+    while (c.ended < 2 * MANY)
+        pthread_cond_wait(&c.cond, &c.lock);
+    pthread_mutex_unlock(&c.lock);
+    assert_int_equal(c.uploaded, 2 * MANY);
+    loop_free(loop);
+    uploader_free(c.up);
+    store_free(store);
 }
 
 /* Files of more than 64 blocks have a digests object. */
@@ -631,6 +701,7 @@ int main(void) {
         TEST(test_cancelled_while_it_waits),
         TEST(test_cancelled_put_is_finished_and_forgotten),
         TEST(test_free_cancels_what_has_not_begun),
+        TEST(test_with_threads),
         TEST(test_digests_object_comes_before_the_object),
         TEST(test_digests_object_that_is_there_is_compared),
         TEST(test_digests_put_is_tried_again),
