@@ -213,17 +213,6 @@ static int open_control(struct mount *m) {
     return r < 0 ? fail(m, r, "the control socket cannot be made") : 0;
 }
 
-/* What the user should know at once, while there still is a terminal. */
-static void warn_user(struct mount *m) {
-    struct tree_status st;
-    tree_status(m->tree, &st);
-    if (st.offline)
-        log_warning("offline: %s", st.reason ? st.reason : "the bucket does not answer");
-    else if (st.read_only && !m->opt->ro)
-        log_warning("read-only: %s", st.reason ? st.reason : "for a reason unknown");
-    tree_status_free(&st);
-}
-
 /* The mount answers: the daemon lets go of the terminal. In syslog only what somebody must look at; the rest is in DIR/log. */
 static void on_ready(void *arg, int err) {
     struct mount *m = arg;
@@ -233,7 +222,6 @@ static void on_ready(void *arg, int err) {
         kill(getpid(), SIGTERM);
         return;
     }
-    warn_user(m);
     if (m->ready_fd >= 0) {
         setlogmask(LOG_UPTO(LOG_ERR));
         log_to_syslog("assetfs");

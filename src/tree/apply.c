@@ -131,8 +131,42 @@ static int check_state(struct tree *t, const struct state_edit *e) {
     return e->was ? r == 1 && cur.len == e->was_len && !memcmp(cur.data, e->was, cur.len) : r == 0;
 }
 
+static int compare_rows(const void *x, const void *y) {
+    const struct name_edit *a = *(const struct name_edit *const *)x, *b = *(const struct name_edit *const *)y;
+    if (a->parent != b->parent)
+        return a->parent < b->parent ? -1 : 1;
+    int r = memcmp(a->name, b->name, MIN(a->n, b->n));
+    return r ? r : a->n < b->n ? -1 : a->n > b->n;
+}
+
+static int compare_inodes(const void *x, const void *y) {
+    uint64_t a = (*(const struct inode_edit *const *)x)->ino, b = (*(const struct inode_edit *const *)y)->ino;
+    return a < b ? -1 : a > b;
+}
+
+static int compare_states(const void *x, const void *y) {
+    return strcmp((*(const struct state_edit *const *)x)->key, (*(const struct state_edit *const *)y)->key);
+}
+
+/* Whether something stands in a list twice: each time it would be compared with what was there before the change. */
+static bool has_twice(const void *list, size_t n, size_t size, int (*compare)(const void *, const void *)) {
+    if (n < 2)
+        return false;
+    const void **sorted = xcalloc(n, sizeof *sorted);
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = (const char *)list + i * size;
+    qsort(sorted, n, sizeof *sorted, compare);
+    bool twice = false;
+    for (size_t i = 1; i < n && !twice; i++)
+        twice = compare(&sorted[i - 1], &sorted[i]) == 0;
+    free(sorted);
+    return twice;
+}
+
 static int check_before(struct tree *t, const struct change *c, uint64_t session, uint64_t seq, struct before *b) {
-    int r = 1;
+    int r = !has_twice(c->names, c->n_names, sizeof *c->names, compare_rows) &&
+            !has_twice(c->inodes, c->n_inodes, sizeof *c->inodes, compare_inodes) &&
+            !has_twice(c->states, c->n_states, sizeof *c->states, compare_states);
     for (size_t i = 0; i < c->n_names && r == 1; i++)
         r = check_name(t, &c->names[i], b);
     for (size_t i = 0; i < c->n_inodes && r == 1; i++)

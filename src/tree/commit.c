@@ -138,6 +138,8 @@ struct tree_wait *tree_sync(struct tree *t, void (*done)(void *arg, int err), vo
     if (r < 0)
         log_errno(r, "tree.db cannot be written");
     uploader_retry_now(t->uploader);
+    if (t->inflight.active && !t->inflight.putting && t->started)
+        env_timer_set(t->env, &t->commit_timer, env_mono(t->env));
     struct tree_wait *handle = commit_wait(t, 0, t->op, 0, false, done, arg);
     tree_unlock(t);
     if (!handle) {
@@ -266,10 +268,9 @@ static void put_done(void *arg, int err, const char *why) {
     struct tree *t = p->tree;
     tree_lock(t);
     struct inflight *f = &t->inflight;
-    bool current = f->active && f->bytes.len == p->bytes.len && !memcmp(f->bytes.data, p->bytes.data, p->bytes.len) &&
-                   f->seq == t->seq + 1 && !t->closing;
-    if (!current) {
-        f->putting = false;
+    bool ours = f->active && f->bytes.len == p->bytes.len && !memcmp(f->bytes.data, p->bytes.data, p->bytes.len);
+    if (!ours || f->seq != t->seq + 1 || t->closing) { /* somebody has read it already */
+        f->putting = f->putting && !ours;
     } else if (err == 0) {
         f->putting = false;
         free(t->reason);
@@ -318,7 +319,7 @@ static bool somebody_waits(const struct tree *t) {
 }
 
 void commit_kick(struct tree *t) {
-    if (!t->started || t->closing || t->read_only || t->cfg.read_only || t->inflight.active)
+    if (!t->started || t->closing || t->read_only || t->cfg.read_only || t->offline || t->inflight.active)
         return;
     if (!t->pending_rows && !(t->session_wanted && needs_session(t)))
         return;
@@ -357,8 +358,7 @@ static void commit_tick(void *arg) {
     }
     if (t->inflight.active)
         put_entry(t);
-    tree_unlock(t);
-    follow_after(t);
+    tree_unlock(t); /* nothing ready: whoever makes something ready kicks again */
 }
 
 void commit_init(struct tree *t) {

@@ -173,12 +173,19 @@ static int touch_inode(struct tree *t, uint64_t ino, int64_t now) {
     return put_record(t, ino, &rec);
 }
 
+/* The inode had come here from names it has in C: what takes it away from here takes it from there, and waits like any removal. */
+static int mark_removed(struct tree *t, uint64_t ino) {
+    return db_run(&t->db, STMT_P_REMOVED, "ii", ino, t->op);
+}
+
 /* The view has taken a name from this inode: with the last one it leaves the view. */
 static int lost_name(struct tree *t, uint64_t ino, uint32_t type, int64_t now) {
     CLEANUP_RECORD struct record rec = {0};
     struct row_pending p;
     uint32_t nlink;
-    int r = rows_v_inode(t, ino, &rec, &nlink, &p);
+    int r = mark_removed(t, ino);
+    if (r == 0)
+        r = rows_v_inode(t, ino, &rec, &nlink, &p);
     if (r != 1)
         return MIN(r, 0);
     if (!S_ISDIR(type) && nlink > 0)
@@ -387,7 +394,7 @@ static int move(struct tree *t, const struct place *from, const struct place *to
     const struct row_name back = exchange ? to->row : (struct row_name){0};
     int r = rows_v_set_name(t, from->parent, from->name, from->n, back.ino, back.type, false, now);
     if (r == 0)
-        r = rows_v_set_name(t, to->parent, to->name, to->n, from->row.ino, from->row.type, false, now);
+        r = rows_v_set_name(t, to->parent, to->name, to->n, from->row.ino, from->row.type, to->row.ino && !exchange, now);
     if (r == 0 && to->row.ino)
         r = exchange ? touch_inode(t, to->row.ino, now) : lost_name(t, to->row.ino, to->row.type, now);
     if (r == 0)

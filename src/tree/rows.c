@@ -350,7 +350,7 @@ int rows_v_set_name(struct tree *t, uint64_t parent, const char *name, size_t n,
         return r;
     t->pending_rows += !had;
     return db_run(&t->db, STMT_P_NAME_SET, "ibiiiiiii", parent, name, n, ino, (int64_t)new.type, t->op,
-                  had ? p.since : t->op, removed && !ino ? t->op : (uint64_t)0, now, (int64_t)!(r == 1 && inode.blocked));
+                  had ? p.since : t->op, removed ? t->op : p.removed, now, (int64_t)!(r == 1 && inode.blocked));
 }
 
 int rows_p_prune_name(struct tree *t, uint64_t parent, const char *name, size_t n, uint64_t op) {

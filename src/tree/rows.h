@@ -26,7 +26,7 @@ struct row_pending_name {
     struct row_name to;
     uint64_t op;      /* of the last call that changed it */
     uint64_t since;   /* of the oldest call not yet committed */
-    uint64_t removed; /* of the unlink or rmdir, 0: none (a rename's source) */
+    uint64_t removed; /* of the last call that took a name from C's inode of this row: an unlink, an rmdir, a replacement; 0: none. Counts when `to` is none */
     int64_t time;     /* ns: of the last change */
     bool ready;       /* its inode is not blocked */
 };
@@ -73,7 +73,7 @@ int rows_p_block(struct tree *, uint64_t ino, struct row_pending *p, bool blocke
 
 int rows_v_name(struct tree *, uint64_t parent, const char *name, size_t n, struct row_name *ret);
 int rows_v_inode(struct tree *, uint64_t ino, struct record *ret, uint32_t *nlink, struct row_pending *p);
-/* Changes V's row: writes, changes or drops the P row. ino 0: none; removed: this is an unlink or rmdir of the current operation. */
+/* Changes V's row: writes, changes or drops the P row. ino 0: none; removed: what stood there loses a name by the current operation (it does not move). */
 int rows_v_set_name(struct tree *, uint64_t parent, const char *name, size_t n, uint64_t ino, uint32_t type, bool removed,
                     int64_t now) ATTR_WARN_UNUSED;
 /* Drops the P row if it equals C's by now; else its `since` becomes at least op + 1. */

@@ -476,7 +476,7 @@ void file_committed(struct tree *t, uint64_t ino) {
         t->handovers = h;
     }
     p.since = MAX(p.since, p.after ? p.after : t->inflight.op + 1);
-    p.written = p.after;
+    p.written = p.after ? p.after : p.spool ? t->inflight.op + 1 : 0; /* what is dirty now was written after the entry was built */
     p.after = 0;
     int r = p.spool ? rows_p_block(t, ino, &p, true) : 0;
     if (r == 0)

@@ -218,7 +218,7 @@ int tree_writable(struct tree *t) {
             return 0;
         t->session_wanted = true;
         commit_kick(t);
-        if (t->cfg.timeout_ns <= 0 || !t->started)
+        if (t->cfg.timeout_ns <= 0 || !t->started || t->offline)
             return -EROFS;
         if (t->session_failed_at && (waited || env_mono(t->env) - t->session_failed_at < SESSION_RETRY_NS))
             return -EROFS;

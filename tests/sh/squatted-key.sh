@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Somebody has put other bytes at the very key that a file's content is to have: the file gets another key and reads right. Right bytes are used as
+# they are.
+. "${0%/*}/lib.sh"
+requires getfattr openssl
+bytes 300000 1 >"$TMP/a.bin"
+bytes 300000 2 >"$TMP/b.bin"
+bytes 300000 3 >"$TMP/c.bin"
+bytes 2500000 4 >"$TMP/d.bin"
+
+key_of() {
+    echo "files/$(sha256sum <"$1" | cut -c 1-64).bin"
+}
+
+new_volume
+mkdir -p "$BUCKET/files"
+echo garbage >"$BUCKET/$(key_of "$TMP/a.bin")"
+head -c 299999 "$TMP/b.bin" >"$BUCKET/$(key_of "$TMP/b.bin")"
+cp "$TMP/c.bin" "$BUCKET/$(key_of "$TMP/c.bin")"
+{ head -c 2499999 "$TMP/d.bin"; printf x; } >"$BUCKET/$(key_of "$TMP/d.bin")"
+find "$BUCKET/files" -type f -exec sha256sum {} + | sort >"$TMP/before"
+
+mount_volume
+cp "$TMP"/?.bin "$MNT/"
+sync_volume
+remount_from_bucket
+for file in a.bin b.bin c.bin d.bin; do
+    cmp "$TMP/$file" "$MNT/$file" || fail "$file is not what was written"
+done
+equals "$(truth key "$MNT/c.bin")" "$(key_of "$TMP/c.bin")"
+for file in a.bin b.bin d.bin; do
+    [ "$(truth key "$MNT/$file")" != "$(key_of "$TMP/$file")" ] || fail "$file is said to have the key with the wrong bytes"
+    cmp "$BUCKET/$(truth key "$MNT/$file")" "$TMP/$file" || fail "the object of $file has other bytes"
+done
+
+# What was there was not touched.
+sha256sum -c "$TMP/before" >"$TMP/out" || fail "objects were changed: $(cat "$TMP/out")"
+umount_volume
