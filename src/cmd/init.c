@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * assetfs init: makes a new volume. The key is saved before anything is put that only the key can read; it is removed again when the volume was not made.
+ * assetfs init: makes a new volume. The key is saved before anything is put that only the key can read; it is
+ * removed again when the volume was not made.
  */
 #include "base/digest.h"
 #include "base/log.h"
@@ -48,7 +49,8 @@ static void put_done(void *arg, int err, const char *why) {
 
 static int put_and_wait(struct init *in, const char *key, const char *text) {
     struct put p = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .why = &in->why};
-    struct store_put put = {.key = key, .bytes = text, .fd = -1, .size = strlen(text), .content_type = "text/plain"};
+    struct store_put put = {
+        .key = key, .bytes = text, .fd = -1, .size = strlen(text), .content_type = "text/plain"};
     digest_of(text, put.size, put.sha256);
     store_put_if_absent(in->stores.writer, &put, put_done, &p);
     pthread_mutex_lock(&p.mutex);
@@ -58,7 +60,8 @@ static int put_and_wait(struct init *in, const char *key, const char *text) {
     return p.err;
 }
 
-/* Everything rests on it that a key is put once: a bucket that lets a second put through would lose what others wrote. */
+/* Everything rests on it that a key is put once: a bucket that lets a second put through would lose what
+ * others wrote. */
 static int check_put_once(struct init *in) {
     CLEANUP_FREE char *key = xasprintf("%s/check", in->opt->prefix);
     int r = put_and_wait(in, key, "assetfs probes here\n");
@@ -67,7 +70,9 @@ static int check_put_once(struct init *in) {
     if (r == -EEXIST)
         return 0;
     if (r == 0) {
-        buf_printf(&in->why, "%s lets an object be overwritten in spite of If-None-Match: it cannot hold a volume", in->opt->url);
+        buf_printf(&in->why,
+                   "%s lets an object be overwritten in spite of If-None-Match: it cannot hold a volume",
+                   in->opt->url);
         r = -EOPNOTSUPP;
     } else if (in->why.len == 0) {
         buf_printf(&in->why, "nothing can be put into %s: %s", in->opt->url, strerror(-r));
@@ -94,9 +99,12 @@ static int save_key(struct init *in) {
     char hex[33];
     CLEANUP_FREE char *dir = volume_key_dir();
     hex_encode(in->id, sizeof in->id, hex);
-    CLEANUP_FREE char *path = in->opt->key_file ? xstrdup(in->opt->key_file) : dir ? xasprintf("%s/%s", dir, hex) : NULL;
+    CLEANUP_FREE char *path = in->opt->key_file ? xstrdup(in->opt->key_file)
+                              : dir             ? xasprintf("%s/%s", dir, hex)
+                                                : NULL;
     if (!path) {
-        buf_printf(&in->why, "there is no place for the volume key: set HOME or XDG_CONFIG_HOME, or give key_file=");
+        buf_printf(&in->why,
+                   "there is no place for the volume key: set HOME or XDG_CONFIG_HOME, or give key_file=");
         return -ENOENT;
     }
     env_random(in->env, key, sizeof key);
@@ -106,8 +114,9 @@ static int save_key(struct init *in) {
         volume_key_code(key, in->code);
         in->key_path = STEAL_PTR(&path);
     } else {
-        buf_printf(&in->why, r == -EEXIST ? "%s is there already, and a key is never replaced: give another key_file="
-                                          : "the volume key cannot be saved as %s",
+        buf_printf(&in->why,
+                   r == -EEXIST ? "%s is there already, and a key is never replaced: give another key_file="
+                                : "the volume key cannot be saved as %s",
                    path);
     }
     OPENSSL_cleanse(key, sizeof key);
@@ -120,7 +129,8 @@ static int put_superblock(struct init *in) {
     gethostname(host, sizeof host - 1);
     snprintf(user, sizeof user, "%u", (unsigned)getuid());
     return tree_init(in->env, in->stores.writer, in->keys, in->opt->prefix, in->id,
-                     in->opt->host_label ? in->opt->host_label : host, pw ? pw->pw_name : user, getuid(), getgid(), &in->why);
+                     in->opt->host_label ? in->opt->host_label : host, pw ? pw->pw_name : user, getuid(),
+                     getgid(), &in->why);
 }
 
 static int make_volume(struct init *in) {
@@ -150,7 +160,8 @@ static void report(const struct init *in) {
         printf("It is plain: everybody who can read the bucket can read its names.\n");
     else
         printf("The volume key is in %s. Its recovery code is\n\n    %s\n\n"
-               "Keep the code in a safe place: without it, or that file, the names in this volume are unreadable, for everybody\n"
+               "Keep the code in a safe place: without it, or that file, the names in this volume are "
+               "unreadable, for everybody\n"
                "and for good. On another host: assetfs key import %s\n",
                in->key_path, in->code, in->opt->volume);
 }

@@ -14,7 +14,8 @@
 #include <openssl/crypto.h>
 #include <termios.h>
 
-/* What the bucket (or, without it, this host's memory) says of the volume's key. 0; 1 when nobody knows; or a negative errno with a sentence. */
+/* What the bucket (or, without it, this host's memory) says of the volume's key. 0; 1 when nobody knows; or a
+ * negative errno with a sentence. */
 static int peek(const struct options *opt, struct volume *ret, struct buf *why) {
     struct loop *loop = NULL;
     struct store_pair stores = {0};
@@ -88,7 +89,8 @@ static int parse_code(const char *code, uint8_t ret[SEAL_KEY_SIZE]) {
 }
 
 /* Where the bucket is not reachable, the key is kept under its own id, and found by it. */
-static int save(const struct options *opt, const uint8_t key[SEAL_KEY_SIZE], const uint8_t id[SEAL_KEY_ID_SIZE]) {
+static int save(const struct options *opt, const uint8_t key[SEAL_KEY_SIZE],
+                const uint8_t id[SEAL_KEY_ID_SIZE]) {
     char hex[2 * SEAL_KEY_ID_SIZE + 1];
     uint8_t there[SEAL_KEY_SIZE];
     CLEANUP_FREE char *dir = volume_key_dir(), *found = NULL;
@@ -98,7 +100,9 @@ static int save(const struct options *opt, const uint8_t key[SEAL_KEY_SIZE], con
         printf("The key %s is here already: %s\n", hex, found);
         return STATUS_DONE;
     }
-    CLEANUP_FREE char *path = opt->key_file ? xstrdup(opt->key_file) : dir ? xasprintf("%s/%s", dir, hex) : NULL;
+    CLEANUP_FREE char *path = opt->key_file ? xstrdup(opt->key_file)
+                              : dir         ? xasprintf("%s/%s", dir, hex)
+                                            : NULL;
     int r = path ? volume_key_save(path, key) : -ENOENT;
     if (r < 0) {
         log_error("the key cannot be saved%s%s: %s", path ? " as " : "", path ? path : "",
@@ -118,7 +122,8 @@ static int check_fits(const struct options *opt, const uint8_t id[SEAL_KEY_ID_SI
     if (r < 0)
         return complain(&why, r);
     if (r == 1) {
-        log_warning("not checked against the bucket, which does not answer: %s", why.len ? buf_str(&why) : "unknown");
+        log_warning("not checked against the bucket, which does not answer: %s",
+                    why.len ? buf_str(&why) : "unknown");
         return STATUS_DONE;
     }
     if (v.plain)

@@ -11,8 +11,8 @@ struct given {
     int n_lists;
 };
 
-static int parse_letters(const struct command *cmd, int argc, char **argv, const char *letters, struct given *ret,
-                         unsigned *ret_flags) {
+static int parse_letters(const struct command *cmd, int argc, char **argv, const char *letters,
+                         struct given *ret, unsigned *ret_flags) {
     CLEANUP_FREE char *accepted = xasprintf("c:o:%s", letters);
     for (int c; (c = getopt(argc, argv, accepted)) != -1;) {
         const char *letter = strchr(letters, c);
@@ -56,7 +56,8 @@ int volume_args_parse(const struct command *cmd, int argc, char **argv, const ch
     if (status != STATUS_DONE)
         return status;
     if (argc - optind != 1 + n_rest)
-        return command_usage_error(cmd, n_rest ? "expected a VOLUME and a MOUNTPOINT" : "expected one VOLUME");
+        return command_usage_error(cmd,
+                                   n_rest ? "expected a VOLUME and a MOUNTPOINT" : "expected one VOLUME");
     ret->rest = argv + optind + 1;
     ret->n_rest = n_rest;
     return load(&given, argv[optind], &ret->opt);

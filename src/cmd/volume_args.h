@@ -15,8 +15,9 @@ struct volume_args {
     int n_rest;
 };
 
-/* letters: further options without an argument, as for getopt(3) ("f"). n_rest: how many arguments must follow VOLUME.
- * STATUS_DONE; STATUS_USAGE (command line), STATUS_FAILED (no such volume, an error in a file): said. Free it in any case. */
+/* letters: further options without an argument, as for getopt(3) ("f"). n_rest: how many arguments must
+ * follow VOLUME. STATUS_DONE; STATUS_USAGE (command line), STATUS_FAILED (no such volume, an error in a
+ * file): said. Free it in any case. */
 int volume_args_parse(const struct command *, int argc, char **argv, const char *letters, int n_rest,
                       struct volume_args *ret);
 void volume_args_free(struct volume_args *);

@@ -2,18 +2,19 @@
 #include "fs/answer.h"
 #include "fs/reply.h"
 
-/* Three meet here: the thread that began it, the completion (on that thread or on the loop), and the interrupt, which comes on any thread and is
- * therefore carried to the loop. Whoever sets `replied` replies; the others must not touch the request.
+/* Three meet here: the thread that began it, the completion (on that thread or on the loop), and the
+ * interrupt, which comes on any thread and is therefore carried to the loop. Whoever sets `replied` replies;
+ * the others must not touch the request.
  *
- * refs: one of the beginner's until answer_started(), one of the completion's, one of the interrupt's on its way. A completion that is
- * cancelled will not run: its reference is then the interrupt's as well. */
+ * refs: one of the beginner's until answer_started(), one of the completion's, one of the interrupt's on its
+ * way. A completion that is cancelled will not run: its reference is then the interrupt's as well. */
 struct answer {
     struct session *session;
     fuse_req_t req;
     pthread_mutex_t mutex;
-    struct tree_wait *wait;                      /* guarded by mutex */
+    struct tree_wait *wait;                       /* guarded by mutex */
     bool started, interrupted, replied, finished; /* guarded by mutex */
-    int refs;                                    /* guarded by mutex */
+    int refs;                                     /* guarded by mutex */
 };
 
 static void unref(struct answer *a, int n) {

@@ -9,6 +9,7 @@
  *   drain TIMEOUT_MS       the same, and new writes are refused (EROFS) once it began; unmounting after it does not wait again - not used by sync
  *   resume                 takes a drain back (the unmount did not work: busy): writes are accepted again; then "done"
  *   log N                  the newest N entries, one JSON line each, then "done"
+ *   log text N             the same for people: lines "text LINE", then "done"
  *   error SENTENCE         anything that went wrong
  *
  * TIMEOUT_MS "-": sync waits without limit, drain for the option drain_timeout. In "progress", FILES are not durable yet, and BYTES of TOTAL_BYTES are (of what the wait

@@ -10,8 +10,8 @@
 /* Called about ten times a second while it waits; false gives up. */
 typedef bool (*drain_progress)(void *arg, const struct tree_status *);
 
-/* Waits at most timeout_ns (< 0: without limit). 0: durable; -ETIMEDOUT: the limit was reached; -ECANCELED: progress gave up; or the error that the wait
- * ended with. progress may be NULL. Not on the loop. */
+/* Waits at most timeout_ns (< 0: without limit). 0: durable; -ETIMEDOUT: the limit was reached; -ECANCELED:
+ * progress gave up; or the error that the wait ended with. progress may be NULL. Not on the loop. */
 int drain_wait(struct tree *, struct env *, int64_t timeout_ns, drain_progress progress, void *arg);
 
 #endif

@@ -24,7 +24,7 @@ struct lookups *lookups_free(struct lookups *l) {
     if (!l)
         return NULL;
     struct known *k, *next;
-    HASH_ITER(hh, l->table, k, next) {
+    HASH_ITER (hh, l->table, k, next) {
         HASH_DEL(l->table, k);
         free(k);
     }
@@ -80,7 +80,7 @@ size_t lookups_list(struct lookups *l, uint64_t **ret) {
     *ret = xmalloc((1 + HASH_COUNT(l->table)) * sizeof **ret);
     (*ret)[n++] = ROOT_INO;
     struct known *k, *next;
-    HASH_ITER(hh, l->table, k, next)
+    HASH_ITER (hh, l->table, k, next)
         (*ret)[n++] = k->ino;
     return n;
 }

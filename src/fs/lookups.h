@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Which inodes the kernel knows, and how many of our replies told it so. The kernel counts every reply that carries an
- * entry, and gives the counts back with FORGET; at zero it has no reference to the inode any more.
+ * Which inodes the kernel knows, and how many of our replies told it so. The kernel counts every reply that
+ * carries an entry, and gives the counts back with FORGET; at zero it has no reference to the inode any more.
  *
- * The count goes up before the reply is sent, so an inode that is not in here is one the kernel cannot have cached: a
- * notification about it can be saved.
+ * The count goes up before the reply is sent, so an inode that is not in here is one the kernel cannot have
+ * cached: a notification about it can be saved.
  *
  * Threads: any; one mutex inside.
  */

@@ -213,7 +213,8 @@ static int open_control(struct mount *m) {
     return r < 0 ? fail(m, r, "the control socket cannot be made") : 0;
 }
 
-/* The mount answers: the daemon lets go of the terminal. In syslog only what somebody must look at; the rest is in DIR/log. */
+/* The mount answers: the daemon lets go of the terminal. In syslog only what somebody must look at; the rest
+ * is in DIR/log. */
 static void on_ready(void *arg, int err) {
     struct mount *m = arg;
     if (err < 0) {
@@ -253,14 +254,17 @@ static int start(struct mount *m) {
     return r < 0 ? fail(m, r, "cannot be mounted") : 0;
 }
 
-/* 0, or 3 when something is still queued here. */
+/* 0, or 3 when something is still queued here. After `assetfs umount`, which has waited as long as its user
+ * wanted, there is no more waiting. */
 static int drain(struct mount *m) {
     char size[UNITS_SIZE];
     struct tree_status st;
-    if (m->opt->ro || drain_wait(m->tree, m->env, m->opt->drain_timeout, NULL, NULL) == 0)
+    int64_t timeout = session_refuses(m->session) ? 0 : m->opt->drain_timeout;
+    if (m->opt->ro || drain_wait(m->tree, m->env, timeout, NULL, NULL) == 0)
         return 0;
     tree_status(m->tree, &st);
-    log_warning("unmounted with %" PRIu64 " file%s (%s) and %" PRIu64 " change%s still queued; the next mount goes on%s%s",
+    log_warning("unmounted with %" PRIu64 " file%s (%s) and %" PRIu64
+                " change%s still queued; the next mount goes on%s%s",
                 st.local_files + st.uploading_files, st.local_files + st.uploading_files == 1 ? "" : "s",
                 size_format(st.local_bytes + st.uploading_bytes, size), st.pending_changes,
                 st.pending_changes == 1 ? "" : "s", st.stuck_reason || st.reason ? ": " : "",

@@ -36,7 +36,8 @@ static char *unescape(char *s) {
     return s;
 }
 
-/* "36 35 98:0 /root /mnt rw,noatime shared:1 - fuse.assetfs source rw": the fields before " - " vary in number. In place. */
+/* "36 35 98:0 /root /mnt rw,noatime shared:1 - fuse.assetfs source rw": the fields before " - " vary in
+ * number. In place. */
 static bool parse_line(char *line, char **ret_at, struct mounted *ret) {
     char *dash = strstr(line, " - "), *save;
     if (!dash)
@@ -152,7 +153,8 @@ static int check_empty(const char *at, struct buf *why) {
             r = -ENOTEMPTY;
     closedir(dir);
     if (r < 0)
-        buf_printf(why, "the mount point %s is not empty: its files would be hidden; give an empty directory", at);
+        buf_printf(why, "the mount point %s is not empty: its files would be hidden; give an empty directory",
+                   at);
     return r;
 }
 
@@ -182,7 +184,8 @@ static int check_kind(const char *at, struct buf *why) {
     return r;
 }
 
-/* stat(2) does not tell: the kernel answers it from its cache, daemon or not. ECONNABORTED: it died while it was asked. */
+/* stat(2) does not tell: the kernel answers it from its cache, daemon or not. ECONNABORTED: it died while it
+ * was asked. */
 static bool is_dead(const char *at) {
     struct statvfs st;
     return statvfs(at, &st) < 0 && (errno == ENOTCONN || errno == ECONNABORTED);
@@ -219,18 +222,23 @@ int mountpoint_check_fuse(struct buf *why) {
     CLEANUP_CLOSE int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
     int err = errno;
     if (fd < 0 && (err == ENOENT || err == ENODEV || err == ENXIO)) {
-        buf_printf(why, "/dev/fuse is missing: run modprobe fuse as root; in a container, give it the device (docker run "
-                        "--device /dev/fuse --cap-add SYS_ADMIN)");
+        buf_printf(
+            why,
+            "/dev/fuse is missing: run modprobe fuse as root; in a container, give it the device (docker run "
+            "--device /dev/fuse --cap-add SYS_ADMIN)");
         return -ENODEV;
     }
     if (fd < 0 && geteuid() == 0) {
-        buf_printf(why, "/dev/fuse cannot be opened (%s): a container needs the device (docker run --device /dev/fuse "
-                        "--cap-add SYS_ADMIN)",
-                   strerror(err));
+        buf_printf(
+            why,
+            "/dev/fuse cannot be opened (%s): a container needs the device (docker run --device /dev/fuse "
+            "--cap-add SYS_ADMIN)",
+            strerror(err));
         return -EACCES;
     }
     if (geteuid() != 0 && !in_path("fusermount3")) {
-        buf_printf(why, "fusermount3 is missing, without which only root can mount: install the package fuse3");
+        buf_printf(why,
+                   "fusermount3 is missing, without which only root can mount: install the package fuse3");
         return -ENOENT;
     }
     return 0;

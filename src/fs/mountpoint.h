@@ -24,7 +24,8 @@ bool mountpoint_is_assetfs(const char *at);
 /* The absolute path, without symbolic links, of a place that may be a dead mount. malloc'd. */
 int mountpoint_resolve(const char *path, char **ret) ATTR_WARN_UNUSED;
 /* Checks, and takes a mount that a killed daemon left behind away; *ret_at: the absolute path.
- * -ENOENT, -ENOTDIR, -ENOTEMPTY, -EBUSY (an assetfs is mounted there), -EACCES, or what looking failed with. */
+ * -ENOENT, -ENOTDIR, -ENOTEMPTY, -EBUSY (an assetfs is mounted there), -EACCES, or what looking failed with.
+ */
 int mountpoint_check(const char *path, char **ret_at, struct buf *why) ATTR_WARN_UNUSED;
 /* Can this process mount a FUSE filesystem at all? -ENODEV, -EACCES, -ENOENT (no fusermount3). */
 int mountpoint_check_fuse(struct buf *why) ATTR_WARN_UNUSED;

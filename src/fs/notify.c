@@ -9,7 +9,7 @@
 struct item {
     struct item *prev, *next;
     UT_hash_handle hh;
-    bool data;      /* inode: cached pages too */
+    bool data; /* inode: cached pages too */
     size_t n;
     struct key {
         uint64_t ino; /* inode, or the name's directory */
@@ -164,7 +164,7 @@ struct notify *notify_free(struct notify *q) {
     if (!q)
         return NULL;
     struct item *it, *next;
-    DL_FOREACH_SAFE(q->queue, it, next) {
+    DL_FOREACH_SAFE (q->queue, it, next) {
         remove_item(q, it);
         free(it);
     }

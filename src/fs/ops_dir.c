@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Requests on open directories. A listing is a snapshot, taken when reading begins at the start: what a program reads in pieces is one state, and
- * a cookie is a place in it. The kernel keeps listings itself, so that a second `ls` asks for nothing.
+ * Requests on open directories. A listing is a snapshot, taken when reading begins at the start: what a
+ * program reads in pieces is one state, and a cookie is a place in it. The kernel keeps listings itself, so
+ * that a second `ls` asks for nothing.
  */
 #include "fs/answer.h"
 #include "fs/reply.h"
@@ -15,8 +16,8 @@ struct listed {
 
 /* "." and ".." are the first two entries. */
 struct dir {
-    pthread_mutex_t mutex;  /* one descriptor may be read by several threads */
-    bool taken;             /* guarded by mutex, as the rest */
+    pthread_mutex_t mutex; /* one descriptor may be read by several threads */
+    bool taken;            /* guarded by mutex, as the rest */
     struct listed *entries;
     size_t n, room;
     char *names; /* each with its NUL */
@@ -80,10 +81,10 @@ static void op_releasedir(fuse_req_t req, fuse_ino_t ino ATTR_UNUSED, struct fus
     reply_err(req, 0);
 }
 
-/* An entry with the attributes of its inode; without them for "." and "..", and for one that is gone meanwhile. Returns its size; nothing is done
- * where it does not fit into room. */
-static size_t add_plus(struct session *s, fuse_req_t req, char *p, size_t room, const struct listed *l, const char *name,
-                       off_t next) {
+/* An entry with the attributes of its inode; without them for "." and "..", and for one that is gone
+ * meanwhile. Returns its size; nothing is done where it does not fit into room. */
+static size_t add_plus(struct session *s, fuse_req_t req, char *p, size_t room, const struct listed *l,
+                       const char *name, off_t next) {
     uint64_t seen = atomic_load(&s->changes);
     size_t size = fuse_add_direntry_plus(req, NULL, 0, name, NULL, 0);
     struct fuse_entry_param e = {.attr = {.st_ino = l->ino, .st_mode = l->type}};
@@ -95,11 +96,13 @@ static size_t add_plus(struct session *s, fuse_req_t req, char *p, size_t room, 
     return fuse_add_direntry_plus(req, p, room, name, &e, next);
 }
 
-static size_t add_plain(fuse_req_t req, char *p, size_t room, const struct listed *l, const char *name, off_t next) {
+static size_t add_plain(fuse_req_t req, char *p, size_t room, const struct listed *l, const char *name,
+                        off_t next) {
     return fuse_add_direntry(req, p, room, name, &(struct stat){.st_ino = l->ino, .st_mode = l->type}, next);
 }
 
-static void list(fuse_req_t req, struct session *s, uint64_t ino, size_t size, off_t off, struct dir *d, bool plus) {
+static void list(fuse_req_t req, struct session *s, uint64_t ino, size_t size, off_t off, struct dir *d,
+                 bool plus) {
     CLEANUP_FREE char *p = xmalloc(size);
     size_t used = 0;
     int r = 0;
@@ -126,11 +129,13 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, s
     list(req, session_begin(req, OP_READDIR), ino, size, off, dir_of(fi), false);
 }
 
-static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi) {
+static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+                           struct fuse_file_info *fi) {
     list(req, session_begin(req, OP_READDIRPLUS), ino, size, off, dir_of(fi), true);
 }
 
-static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync ATTR_UNUSED, struct fuse_file_info *fi ATTR_UNUSED) {
+static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync ATTR_UNUSED,
+                        struct fuse_file_info *fi ATTR_UNUSED) {
     struct session *s = session_begin(req, OP_FSYNCDIR);
     struct answer *a = answer_new(s, req);
     answer_started(a, file_fsync_inode(s->tree, ino, answer_done, a));

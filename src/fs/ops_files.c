@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Requests on open files. Replies come from completions: on this thread where nothing has to be waited for, else on the loop.
+ * Requests on open files. Replies come from completions: on this thread where nothing has to be waited for,
+ * else on the loop.
  */
 #include "fs/answer.h"
 #include "fs/reply.h"
@@ -50,8 +51,8 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi) {
 }
 
 /* Makes the file, or takes the one that another host made before the kernel heard of it. */
-static int make_or_find(struct session *s, fuse_req_t req, uint64_t parent, const char *name, mode_t mode, int flags,
-                        struct attr *ret) {
+static int make_or_find(struct session *s, fuse_req_t req, uint64_t parent, const char *name, mode_t mode,
+                        int flags, struct attr *ret) {
     const struct fuse_ctx *ctx = fuse_req_ctx(req);
     struct make m = {.mode = S_IFREG | (mode & 07777), .uid = ctx->uid, .gid = ctx->gid};
     int r = names_make(s->tree, parent, name, strlen(name), &m, ret);
@@ -61,7 +62,8 @@ static int make_or_find(struct session *s, fuse_req_t req, uint64_t parent, cons
     return r < 0 ? r : S_ISREG(ret->mode) ? 0 : S_ISDIR(ret->mode) ? -EISDIR : -ESTALE;
 }
 
-static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi) {
+static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+                      struct fuse_file_info *fi) {
     struct session *s = session_begin_change(req, OP_CREATE);
     if (!s)
         return;
@@ -98,7 +100,8 @@ static void read_done(void *arg, int err, const void *data, size_t len) {
         fuse_reply_buf(req, data, len);
 }
 
-static void op_read(fuse_req_t req, fuse_ino_t ino ATTR_UNUSED, size_t size, off_t off, struct fuse_file_info *fi) {
+static void op_read(fuse_req_t req, fuse_ino_t ino ATTR_UNUSED, size_t size, off_t off,
+                    struct fuse_file_info *fi) {
     session_begin(req, OP_READ);
     struct handle *h = handle_of(fi);
     file_read(h->file, (uint64_t)off, size, &h->stream, read_done, req);
@@ -113,7 +116,8 @@ static void write_done(void *arg, int err, size_t n) {
 }
 
 /* Pages that the kernel writes back for mmap come under any handle, at their own offset. */
-static void op_write(fuse_req_t req, fuse_ino_t ino, const char *p, size_t size, off_t off, struct fuse_file_info *fi) {
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *p, size_t size, off_t off,
+                     struct fuse_file_info *fi) {
     struct session *s = session_begin_change(req, OP_WRITE);
     if (!s)
         return;
@@ -139,7 +143,8 @@ static void op_flush(fuse_req_t req, fuse_ino_t ino ATTR_UNUSED, struct fuse_fil
     answer_started(a, NULL);
 }
 
-static void op_fsync(fuse_req_t req, fuse_ino_t ino ATTR_UNUSED, int datasync ATTR_UNUSED, struct fuse_file_info *fi) {
+static void op_fsync(fuse_req_t req, fuse_ino_t ino ATTR_UNUSED, int datasync ATTR_UNUSED,
+                     struct fuse_file_info *fi) {
     struct session *s = session_begin(req, OP_FSYNC);
     struct answer *a = answer_new(s, req);
     answer_started(a, file_fsync(handle_of(fi)->file, answer_done, a));
@@ -156,20 +161,21 @@ static void op_fallocate(fuse_req_t req, fuse_ino_t ino ATTR_UNUSED, int mode, o
         file_fallocate(handle_of(fi)->file, mode, (uint64_t)off, (uint64_t)len, done_err, req);
 }
 
-static void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in ATTR_UNUSED, off_t off_in, struct fuse_file_info *fi_in,
-                               fuse_ino_t ino_out ATTR_UNUSED, off_t off_out, struct fuse_file_info *fi_out, size_t len,
-                               int flags) {
+static void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in ATTR_UNUSED, off_t off_in,
+                               struct fuse_file_info *fi_in, fuse_ino_t ino_out ATTR_UNUSED, off_t off_out,
+                               struct fuse_file_info *fi_out, size_t len, int flags) {
     struct session *s = session_begin_change(req, OP_COPY_FILE_RANGE);
     if (!s)
         return;
     if (flags || len > COPY_MAX)
         reply_err(req, flags ? -EINVAL : -EXDEV);
     else
-        file_share_range(handle_of(fi_in)->file, (uint64_t)off_in, handle_of(fi_out)->file, (uint64_t)off_out, len,
-                        write_done, req);
+        file_share_range(handle_of(fi_in)->file, (uint64_t)off_in, handle_of(fi_out)->file, (uint64_t)off_out,
+                         len, write_done, req);
 }
 
-static void op_lseek(fuse_req_t req, fuse_ino_t ino ATTR_UNUSED, off_t off, int whence, struct fuse_file_info *fi) {
+static void op_lseek(fuse_req_t req, fuse_ino_t ino ATTR_UNUSED, off_t off, int whence,
+                     struct fuse_file_info *fi) {
     session_begin(req, OP_LSEEK);
     int64_t r = file_seek(handle_of(fi)->file, (uint64_t)off, whence);
     if (r < 0)

@@ -6,8 +6,8 @@
 #include "fs/reply.h"
 #include "fs/wire.h"
 
-/* statfs: a bucket has no size. Large enough for everybody, the same every time, and small enough for programs that count in 64 bits of
- * bytes; it doubles rather than ever being nearly full. */
+/* statfs: a bucket has no size. Large enough for everybody, the same every time, and small enough for
+ * programs that count in 64 bits of bytes; it doubles rather than ever being nearly full. */
 #define STATFS_BLOCK 4096
 #define STATFS_LEAST_BYTES ((uint64_t)1 << 50)
 #define STATFS_LEAST_FILES ((uint64_t)1 << 40)
@@ -81,7 +81,8 @@ static void setattr_rest(void *arg, int err) {
     struct attr a;
     int r = err;
     if (r == 0)
-        r = c->sa.what ? names_setattr(c->s->tree, c->ino, &c->sa, &a) : names_getattr(c->s->tree, c->ino, &a);
+        r = c->sa.what ? names_setattr(c->s->tree, c->ino, &c->sa, &a)
+                       : names_getattr(c->s->tree, c->ino, &a);
     if (r < 0)
         reply_err(c->req, r);
     else
@@ -89,7 +90,8 @@ static void setattr_rest(void *arg, int err) {
     free(c);
 }
 
-static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what, struct fuse_file_info *fi ATTR_UNUSED) {
+static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what,
+                       struct fuse_file_info *fi ATTR_UNUSED) {
     struct session *s = session_begin_change(req, OP_SETATTR);
     if (!s)
         return;
@@ -156,11 +158,12 @@ static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name) {
         reply_err(req, names_rmdir(s->tree, parent, name, strlen(name)));
 }
 
-static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to_parent, const char *to_name,
-                      unsigned flags) {
+static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to_parent,
+                      const char *to_name, unsigned flags) {
     struct session *s = session_begin_change(req, OP_RENAME);
     if (s)
-        reply_err(req, names_rename(s->tree, parent, name, strlen(name), to_parent, to_name, strlen(to_name), flags));
+        reply_err(req, names_rename(s->tree, parent, name, strlen(name), to_parent, to_name, strlen(to_name),
+                                    flags));
 }
 
 static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name) {
@@ -187,7 +190,8 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino ATTR_UNUSED) {
     struct session *s = session_begin(req, OP_STATFS);
     uint64_t files = 0, bytes = 0;
     names_totals(s->tree, &files, &bytes);
-    uint64_t total = stable_total(bytes, STATFS_LEAST_BYTES), inodes = stable_total(files, STATFS_LEAST_FILES);
+    uint64_t total = stable_total(bytes, STATFS_LEAST_BYTES),
+             inodes = stable_total(files, STATFS_LEAST_FILES);
     struct statvfs st = {.f_bsize = STATFS_BLOCK, .f_frsize = STATFS_BLOCK, .f_namemax = NAME_MAX_BYTES};
     st.f_blocks = total / STATFS_BLOCK;
     st.f_bfree = st.f_bavail = (total - bytes) / STATFS_BLOCK;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Extended attributes: those that the volume keeps, and the virtual ones that tell a file's truth. The virtual ones are answered when asked for by
- * name and never listed, so that `cp -a` and rsync -X do not try to copy them.
+ * Extended attributes: those that the volume keeps, and the virtual ones that tell a file's truth. The
+ * virtual ones are answered when asked for by name and never listed, so that `cp -a` and rsync -X do not try
+ * to copy them.
  */
 #include "fs/reply.h"
 #include "fs/session.h"
@@ -90,7 +91,8 @@ static bool begins(const char *name, const char *with) {
     return strncmp(name, with, strlen(with)) == 0;
 }
 
-/* The kernel asks for security.capability before the first write to a file, and for ACLs whenever somebody looks. */
+/* The kernel asks for security.capability before the first write to a file, and for ACLs whenever somebody
+ * looks. */
 static int get(struct session *s, uint64_t ino, const char *name, struct buf *ret) {
     if (begins(name, "security."))
         return -ENODATA;
@@ -129,7 +131,8 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size) {
     reply_value(req, r, &names, size);
 }
 
-static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags) {
+static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
+                        int flags) {
     struct session *s = session_begin_change(req, OP_SETXATTR);
     if (s)
         reply_err(req, names_setxattr(s->tree, ino, name, value, size, flags));

@@ -60,7 +60,8 @@ void reply_attr(struct session *s, fuse_req_t req, const struct attr *a, uint64_
     fuse_reply_attr(req, &st, keep(s, seen));
 }
 
-/* Counts first: from here on announcements about the inode are sent. Those that came before are in `changes`. */
+/* Counts first: from here on announcements about the inode are sent. Those that came before are in `changes`.
+ */
 void entry_param(struct session *s, const struct attr *a, uint64_t seen, struct fuse_entry_param *ret) {
     lookups_add(s->lookups, a->ino);
     *ret = (struct fuse_entry_param){.ino = a->ino, .generation = 1};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * From our words to the kernel's: the one errno map, and attributes in the view that uid=, gid= and umask= ask for.
+ * From our words to the kernel's: the one errno map, and attributes in the view that uid=, gid= and umask=
+ * ask for.
  */
 #ifndef ASSETFS_REPLY_H
 #define ASSETFS_REPLY_H

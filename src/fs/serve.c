@@ -5,7 +5,8 @@
 #include "fs/status.h"
 #include <inttypes.h>
 
-/* A drain is followed by an unmount. Where none follows and nobody says "resume", changes are accepted again after this. */
+/* A drain is followed by an unmount. Where none follows and nobody says "resume", changes are accepted again
+ * after this. */
 #define AFTER_DRAIN_NS (15 * NS_PER_S)
 
 static const char *const op_names[] = {
@@ -80,7 +81,8 @@ static bool say_progress(void *arg, const struct tree_status *st) {
     struct progress *p = arg;
     uint64_t left = bytes_left(st);
     p->total = MAX(p->total, left);
-    return control_say(p->reply, "progress %" PRIu64 " %" PRIu64 " %" PRIu64, files_left(st), p->total - left, p->total);
+    return control_say(p->reply, "progress %" PRIu64 " %" PRIu64 " %" PRIu64, files_left(st), p->total - left,
+                       p->total);
 }
 
 static void say_left(struct serve *v, struct control_reply *reply) {

@@ -114,8 +114,8 @@ static bool collect_name(void *arg, const struct names_entry *e) {
     return true;
 }
 
-/* Too much has changed to say what. A name that is gone stays with the kernel, but its inode is asked for again and is then stale, upon which
- * the kernel looks the name up. */
+/* Too much has changed to say what. A name that is gone stays with the kernel, but its inode is asked for
+ * again and is then stale, upon which the kernel looks the name up. */
 static void send_everything(void *arg) {
     struct session *s = arg;
     CLEANUP_FREE uint64_t *inos = NULL;
@@ -164,12 +164,13 @@ static void op_init(void *userdata, struct fuse_conn_info *conn) {
     conn->max_background = MAX_BACKGROUND;
     conn->congestion_threshold = MAX_BACKGROUND * 3 / 4;
     conn->time_gran = 1;
-    conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_WRITEBACK_CACHE |
-                              FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
-                              FUSE_CAP_HANDLE_KILLPRIV);
+    conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS_AUTO |
+                              FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
+                              FUSE_CAP_SPLICE_MOVE | FUSE_CAP_HANDLE_KILLPRIV);
     atomic_store(&s->live, true);
-    want(conn, FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS |
-                   FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO);
+    want(conn, FUSE_CAP_READDIRPLUS | FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_PARALLEL_DIROPS |
+                   FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_EXPORT_SUPPORT |
+                   FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO);
     s->ready_started = pthread_create(&s->ready_thread, NULL, tell_ready, s) == 0;
     if (!s->ready_started)
         s->ready(s->ready_arg, -EAGAIN);
@@ -206,14 +207,14 @@ static char *escaped(const char *value) {
     return ret;
 }
 
-/* default_permissions makes the kernel check modes, for which it asks for a directory's attributes again after every change in it. Where nobody but root gets in
- * that is for nothing: root passes every check. */
+/* default_permissions makes the kernel check modes, for which it asks for a directory's attributes again
+ * after every change in it. Where nobody but root gets in that is for nothing: root passes every check. */
 static char *mount_options(const struct session *s) {
     CLEANUP_FREE char *name = escaped(s->opt->url);
     bool check = geteuid() != 0 || s->opt->allow_other;
     return xasprintf("fsname=%s,subtype=assetfs,nosuid,nodev,max_read=%u%s%s%s%s", name, MAX_REQUEST,
-                     check ? ",default_permissions" : "", s->opt->allow_other ? ",allow_other" : "", s->opt->ro ? ",ro" : "",
-                     s->opt->noexec ? ",noexec" : "");
+                     check ? ",default_permissions" : "", s->opt->allow_other ? ",allow_other" : "",
+                     s->opt->ro ? ",ro" : "", s->opt->noexec ? ",noexec" : "");
 }
 
 static void log_libfuse(enum fuse_log_level level, const char *fmt, va_list ap) {
@@ -280,8 +281,8 @@ int session_loop(struct session *s) {
     return r < 0 ? r : 0;
 }
 
-/* Ends every request the kernel has with us, whoever waits for them: the last resort against a thread that is stuck in the kernel behind a program that
- * waits for an answer we shall not give any more. */
+/* Ends every request the kernel has with us, whoever waits for them: the last resort against a thread that is
+ * stuck in the kernel behind a program that waits for an answer we shall not give any more. */
 static void abort_connection(struct session *s) {
     char path[64];
     snprintf(path, sizeof path, "/sys/fs/fuse/connections/%u/abort", minor(atomic_load(&s->dev)));
@@ -316,7 +317,7 @@ struct session *session_free(struct session *s) {
     if (!s)
         return NULL;
     struct handle *h, *next;
-    DL_FOREACH_SAFE(s->handles, h, next)
+    DL_FOREACH_SAFE (s->handles, h, next)
         free(h);
     if (s->notify && notify_stop(s->notify, 0) == 0)
         notify_free(s->notify);

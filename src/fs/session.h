@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The FUSE session of one mount: what every request handler (ops_*.c) needs, and the way from mount(2) to unmount.
+ * The FUSE session of one mount: what every request handler (ops_*.c) needs, and the way from mount(2) to
+ * unmount.
  *
- * A handler unpacks, calls one function of tree/, and replies; handlers that have to wait return at once and reply from the completion. No lock is held
- * across a reply. Node ids are inode numbers, the generation is always 1: numbers are never used twice.
+ * A handler unpacks, calls one function of tree/, and replies; handlers that have to wait return at once and
+ * reply from the completion. No lock is held across a reply. Node ids are inode numbers, the generation is
+ * always 1: numbers are never used twice.
  *
- * What the kernel may keep: names, attributes, pages and listings for a day, because nothing changes behind its back: its own changes it knows, and
- * everything else is announced (fs/notify.h). A reply that was computed before such an announcement and arrives after it would be wrong for that day; so
- * `changes` counts announcements, and a reply during which it moved may be kept for no time at all.
+ * What the kernel may keep: names, attributes, pages and listings for a day, because nothing changes behind
+ * its back: its own changes it knows, and everything else is announced (fs/notify.h). A reply that was
+ * computed before such an announcement and arrives after it would be wrong for that day; so `changes` counts
+ * announcements, and a reply during which it moved may be kept for no time at all.
  */
 #ifndef ASSETFS_SESSION_H
 #define ASSETFS_SESSION_H
@@ -76,8 +79,8 @@ struct session {
     struct env *env;
     struct counters *counters;
     const struct options *opt;
-    struct store *store;      /* for the address of an object */
-    struct tree *tree;        /* set before session_mount() */
+    struct store *store; /* for the address of an object */
+    struct tree *tree;   /* set before session_mount() */
     const char *mountpoint, *control_path;
     /* Runs on a thread of its own once: 0 when the mount answers. */
     void (*ready)(void *arg, int err);
@@ -98,13 +101,14 @@ struct session {
 };
 
 /* Copies nothing: what it is given must outlive it. */
-int session_new(struct env *, struct counters *, const struct options *, struct store *, const char *mountpoint,
-                const char *control_path, struct session **ret) ATTR_WARN_UNUSED;
+int session_new(struct env *, struct counters *, const struct options *, struct store *,
+                const char *mountpoint, const char *control_path, struct session **ret) ATTR_WARN_UNUSED;
 /* To give to tree_open(). */
 struct tree_hooks session_hooks(struct session *);
 /* Mounts; the loop must follow. A sentence in why. */
 int session_mount(struct session *, struct buf *why) ATTR_WARN_UNUSED;
-/* Serves requests until it is unmounted or session_exit() was called. SIGINT, SIGTERM and SIGHUP end it; they must be blocked in all threads. */
+/* Serves requests until it is unmounted or session_exit() was called. SIGINT, SIGTERM and SIGHUP end it; they
+ * must be blocked in all threads. */
 int session_loop(struct session *);
 /* Unmounts if it still is mounted; no notification is sent afterwards. */
 void session_unmount(struct session *);
@@ -117,7 +121,8 @@ struct session *session_free(struct session *);
 void session_refuse_changes(struct session *, int64_t ns);
 bool session_refuses(struct session *);
 
-/* Takes suid, and sgid where the group may execute, away: after a write or a change of owner that asks for it (fs/wire.h). */
+/* Takes suid, and sgid where the group may execute, away: after a write or a change of owner that asks for it
+ * (fs/wire.h). */
 void session_drop_privs(struct session *, uint64_t ino);
 
 void session_add_handle(struct session *, struct handle *);

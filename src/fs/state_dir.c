@@ -19,8 +19,9 @@ char *state_dir_root(void) {
     return geteuid() == 0 ? xstrdup("/var/cache/assetfs") : NULL;
 }
 
-/* A machine that was cloned with its disk keeps /etc/machine-id if nobody took care, but then its directory is the same one, too: that case shows
- * in the journal instead. A copied directory has another inode number. */
+/* A machine that was cloned with its disk keeps /etc/machine-id if nobody took care, but then its directory
+ * is the same one, too: that case shows in the journal instead. A copied directory has another inode number.
+ */
 static int identify(const char *path, char ret[65]) {
     CLEANUP_BUF struct buf text = BUF_INIT(4096);
     struct stat st;
@@ -75,14 +76,19 @@ static int take_lock(int fd, const char *path, int64_t wait_ns, struct buf *why)
         long pid = 0;
         if (errno != EWOULDBLOCK && errno != EINTR)
             return -errno;
-        bool mounted = read_holder(fd, &pid, at) == 0 && mountpoint_is_assetfs(at), late = mono_now() >= until;
+        bool mounted = read_holder(fd, &pid, at) == 0 && mountpoint_is_assetfs(at),
+             late = mono_now() >= until;
         if (mounted)
-            buf_printf(why, "the local state %s is in use: the volume is mounted at %s (process %ld); to mount it twice, give "
-                            "another cache_dir=",
+            buf_printf(why,
+                       "the local state %s is in use: the volume is mounted at %s (process %ld); to mount it "
+                       "twice, give "
+                       "another cache_dir=",
                        path, at, pid);
         else if (late)
-            buf_printf(why, "the local state %s is in use by process %ld, which is still saving what was written at %s: try "
-                            "again later",
+            buf_printf(why,
+                       "the local state %s is in use by process %ld, which is still saving what was written "
+                       "at %s: try "
+                       "again later",
                        path, pid, at);
         if (mounted || late)
             return -EBUSY;
@@ -101,7 +107,8 @@ static int make_private(const char *path, struct buf *why) {
     return r;
 }
 
-int state_dir_open(const char *path, const char *mountpoint, int64_t wait_ns, struct state_dir *ret, struct buf *why) {
+int state_dir_open(const char *path, const char *mountpoint, int64_t wait_ns, struct state_dir *ret,
+                   struct buf *why) {
     char resolved[PATH_MAX];
     int r = make_private(path, why);
     if (r < 0)

@@ -67,7 +67,8 @@ void status_json(const struct fs_status *s, struct buf *b) {
 
 static void text_files(struct buf *b, const char *label, uint64_t files, uint64_t bytes) {
     char size[UNITS_SIZE];
-    buf_printf(b, "  %-12s %" PRIu64 " file%s, %s\n", label, files, files == 1 ? "" : "s", size_format(bytes, size));
+    buf_printf(b, "  %-12s %" PRIu64 " file%s, %s\n", label, files, files == 1 ? "" : "s",
+               size_format(bytes, size));
 }
 
 static void text_queue(struct buf *b, const struct tree_status *t) {
@@ -86,8 +87,8 @@ static void text_queue(struct buf *b, const struct tree_status *t) {
         buf_printf(b, "  %-12s %" PRIu64 " removal%s wait%s for uploads\n", "held", t->held_removals,
                    t->held_removals == 1 ? "" : "s", t->held_removals == 1 ? "s" : "");
     if (t->stuck_files)
-        buf_printf(b, "  %-12s %" PRIu64 " file%s: %s\n", "STUCK", t->stuck_files, t->stuck_files == 1 ? "" : "s",
-                   t->stuck_reason ? t->stuck_reason : "refused");
+        buf_printf(b, "  %-12s %" PRIu64 " file%s: %s\n", "STUCK", t->stuck_files,
+                   t->stuck_files == 1 ? "" : "s", t->stuck_reason ? t->stuck_reason : "refused");
 }
 
 static void text_head(struct buf *b, const struct fs_status *s) {
@@ -97,7 +98,8 @@ static void text_head(struct buf *b, const struct fs_status *s) {
     if (t->head > t->sequence)
         buf_printf(b, " of %" PRIu64, t->head);
     if (t->head_seen_ns)
-        buf_printf(b, ", the bucket answered %s ago", duration_format(MAX(s->now_ns - t->head_seen_ns, 0), age));
+        buf_printf(b, ", the bucket answered %s ago",
+                   duration_format(MAX(s->now_ns - t->head_seen_ns, 0), age));
     buf_append_byte(b, '\n');
     if (t->offline)
         buf_printf(b, "  %-12s %s\n", "OFFLINE", t->reason ? t->reason : "the bucket does not answer");
@@ -113,6 +115,6 @@ void status_text(const struct fs_status *s, struct buf *b) {
     text_queue(b, &s->tree);
     buf_printf(b, "  %-12s %s cached, %s in the spool\n", "disk", size_format(s->cache_bytes, cache),
                size_format(s->spool_bytes, spool));
-    buf_printf(b, "  %-12s %" PRIu64 " hits, %" PRIu64 " misses\n", "cache", counter_get(s->counters, COUNTER_CACHE_HITS),
-               counter_get(s->counters, COUNTER_CACHE_MISSES));
+    buf_printf(b, "  %-12s %" PRIu64 " hits, %" PRIu64 " misses\n", "cache",
+               counter_get(s->counters, COUNTER_CACHE_HITS), counter_get(s->counters, COUNTER_CACHE_MISSES));
 }

@@ -37,8 +37,8 @@ static char *line_of(const char *text, const char *word) {
 }
 
 static int parse_memory(const char *text, const struct options *opt, struct volume *ret) {
-    CLEANUP_FREE char *url = line_of(text, "url"), *prefix = line_of(text, "prefix"), *volume = line_of(text, "volume"),
-                      *key = line_of(text, "key");
+    CLEANUP_FREE char *url = line_of(text, "url"), *prefix = line_of(text, "prefix"),
+                      *volume = line_of(text, "volume"), *key = line_of(text, "key");
     uint8_t id[16];
     if (!url || !prefix || !volume || !key || strcmp(url, opt->url) || strcmp(prefix, opt->prefix) ||
         hex_decode(volume, id, sizeof id) < 0)
@@ -134,8 +134,8 @@ static int load_named(const struct volume *v, const char *path, uint8_t ret[SEAL
     return -ENOKEY;
 }
 
-int volume_load_key(const struct volume *v, const struct options *opt, uint8_t ret[SEAL_KEY_SIZE], char **ret_path,
-                    struct buf *why) {
+int volume_load_key(const struct volume *v, const struct options *opt, uint8_t ret[SEAL_KEY_SIZE],
+                    char **ret_path, struct buf *why) {
     if (opt->key_file) {
         if (ret_path)
             *ret_path = xstrdup(opt->key_file);
@@ -149,8 +149,10 @@ int volume_load_key(const struct volume *v, const struct options *opt, uint8_t r
         return 0;
     char needs[17];
     hex_encode(v->key_id, sizeof v->key_id, needs);
-    buf_printf(why, "the volume key %s is not on this host: run assetfs key import %s with the recovery code that assetfs init "
-                    "printed, or give key_file=",
+    buf_printf(why,
+               "the volume key %s is not on this host: run assetfs key import %s with the recovery code that "
+               "assetfs init "
+               "printed, or give key_file=",
                needs, opt->volume);
     return -ENOKEY;
 }
@@ -172,7 +174,8 @@ static bool is_answer(int err) {
     return err == -ENOENT || err == -EMEDIUMTYPE || err == -ENOKEY;
 }
 
-static int ask(struct env *env, struct store *reader, const struct options *opt, struct volume *ret, struct buf *why) {
+static int ask(struct env *env, struct store *reader, const struct options *opt, struct volume *ret,
+               struct buf *why) {
     uint8_t id[16];
     int r = tree_peek(env, reader, opt->prefix, &ret->plain, ret->key_id, why);
     if (r == 0)
@@ -184,7 +187,8 @@ static int ask(struct env *env, struct store *reader, const struct options *opt,
     return r;
 }
 
-int volume_find(struct env *env, struct store *reader, const struct options *opt, struct volume *ret, struct buf *why) {
+int volume_find(struct env *env, struct store *reader, const struct options *opt, struct volume *ret,
+                struct buf *why) {
     *ret = (struct volume){0};
     int r = ask(env, reader, opt, ret, why);
     if (r < 0)

@@ -4,7 +4,8 @@
 #include <stdatomic.h>
 #include <sys/uio.h>
 
-static _Atomic uint64_t init_unique; /* of the INIT request that offered the flag, until it is answered; 0: none */
+static _Atomic uint64_t
+    init_unique; /* of the INIT request that offered the flag, until it is answered; 0: none */
 static _Atomic bool killpriv;
 static _Thread_local bool kills; /* the request that this thread has read last */
 
@@ -17,9 +18,9 @@ bool wire_kills_privs(void) {
 }
 
 /* A request's argument, if the request is long enough to have it. */
-#define ARG(type, buf, n)                                                                                                \
-    ((n) >= sizeof(struct fuse_in_header) + sizeof(type)                                                                 \
-         ? (const type *)((const char *)(buf) + sizeof(struct fuse_in_header))                                           \
+#define ARG(type, buf, n)                                                                                    \
+    ((n) >= sizeof(struct fuse_in_header) + sizeof(type)                                                     \
+         ? (const type *)((const char *)(buf) + sizeof(struct fuse_in_header))                               \
          : NULL)
 
 static bool asks_to_kill(const struct fuse_in_header *in, size_t n) {

@@ -32,7 +32,7 @@ struct build {
     struct visited *visited;
     uint64_t *queue;
     size_t head, tail, queue_cap;
-    uint64_t unseen; /* smallest operation of rows that were not looked at */
+    uint64_t unseen; /* oldest write among rows that were not looked at */
 };
 
 static bool visit(struct build *b, uint64_t ino) {
@@ -242,9 +242,6 @@ static int load_names(struct build *b) {
         seeds[n++] = (struct seed){(uint64_t)sqlite3_column_int64(s, 0), (uint64_t)sqlite3_column_int64(s, 2),
                                    xmemdup(sqlite3_column_blob(s, 1), len), len};
     }
-    struct row_pending_name last;
-    if (n == ROWS_MAX && rows_p_name(t, seeds[n - 1].parent, seeds[n - 1].name, seeds[n - 1].n, &last) == 1)
-        b->unseen = MIN(b->unseen, last.op);
     for (size_t i = 0; i < n; i++) {
         struct row_name was;
         if (r == 0 && seeds[i].ino)
@@ -266,8 +263,12 @@ static int load_inodes(struct build *b) {
     while ((r = db_step(s)) == 1)
         inos[n++] = (uint64_t)sqlite3_column_int64(s, 0);
     struct row_pending last;
-    if (n == ROWS_MAX && rows_p_inode(t, inos[n - 1], NULL, &last) == 1)
-        b->unseen = MIN(b->unseen, last.op);
+    if (n == ROWS_MAX && rows_p_inode(t, inos[n - 1], NULL, &last) == 1) { /* every write has its inode's row */
+        s = db_bind(&t->db, STMT_P_MIN_WRITTEN, "i", last.op);
+        if (db_step(s) == 1 && sqlite3_column_type(s, 0) != SQLITE_NULL)
+            b->unseen = (uint64_t)sqlite3_column_int64(s, 0);
+        db_reset(s);
+    }
     for (size_t i = 0; i < n && r == 0; i++)
         r = gather(b, inos[i]);
     free(inos);

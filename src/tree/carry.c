@@ -42,17 +42,13 @@ static struct content *unsettled_content(uint64_t ino) {
     return content_new(id, 1, what, NULL, NULL);
 }
 
-static bool is_unsettled(const struct row_pending *p) {
-    return p->spool || (p->snap && p->stage == SNAP_SEALED);
-}
-
 static int load_record(struct carry *c, enum merge_tree which, uint64_t ino, struct record *ret) {
     struct tree *t = c->tree;
     const struct before_inode *b = which == MERGE_N ? NULL : before_find_inode(c->before, ino);
     struct row_pending p;
     if (which == MERGE_V) {
         int r = rows_p_inode(t, ino, ret, &p);
-        if (r == 1 && is_unsettled(&p)) {
+        if (r == 1 && row_unhashed(&p)) {
             content_unref(ret->content);
             ret->content = unsettled_content(ino);
             ret->size = 1;

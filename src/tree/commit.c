@@ -160,7 +160,7 @@ static void save_inflight(struct tree *t) {
 }
 
 static bool needs_session(const struct tree *t) {
-    return !t->session || t->counter >= COUNTER_MAX;
+    return !t->session || t->counter + COUNTER_SPARE >= COUNTER_MAX;
 }
 
 static int seal_entry(struct tree *t, struct change *changes, size_t n) {
@@ -215,17 +215,24 @@ static void put_again(struct tree *t, int err) {
     env_timer_set(t->env, &t->commit_timer, t->commit_at);
 }
 
+struct entry_read {
+    struct tree *tree;
+    uint64_t seq;
+};
+
 /* Another host has the number, or we: either way the entry in flight is resolved by applying what is there. */
 static void read_back_done(void *arg, const struct store_got *got) {
-    struct tree *t = arg;
+    struct entry_read *q = arg;
+    struct tree *t = q->tree;
+    uint64_t seq = q->seq;
+    free(q);
     tree_lock(t);
-    t->inflight.putting = false;
-    uint64_t seq = t->inflight.seq;
-    if (!t->inflight.active || seq != t->seq + 1 || t->closing) {
+    if (!t->inflight.active || t->inflight.seq != seq || seq != t->seq + 1 || t->closing) {
         tree_release(t);
         tree_unlock(t);
         return;
     }
+    t->inflight.putting = false;
     if (got->err == 0) {
         int r = follow_take(t, seq, got->data, got->len);
         if (r == -EBADMSG && t->inflight.attempts++ > 0)
@@ -242,12 +249,15 @@ static void read_back_done(void *arg, const struct store_got *got) {
 
 static void read_back(struct tree *t) {
     CLEANUP_FREE char *key = entry_key(t->cfg.prefix, t->inflight.seq);
+    struct entry_read *q = xmalloc(sizeof *q);
+    *q = (struct entry_read){t, t->inflight.seq};
     tree_hold(t);
-    store_get_range(t->cfg.reader, key, 0, 0, STORE_FRESH, read_back_done, t);
+    store_get_range(t->cfg.reader, key, 0, 0, STORE_FRESH, read_back_done, q);
 }
 
 struct entry_put {
     struct tree *tree;
+    uint64_t seq;
     char *key;
     struct buf bytes;
     struct store_put put;
@@ -270,7 +280,7 @@ static void put_done(void *arg, int err, const char *why) {
     struct inflight *f = &t->inflight;
     bool ours = f->active && f->bytes.len == p->bytes.len && !memcmp(f->bytes.data, p->bytes.data, p->bytes.len);
     if (!ours || f->seq != t->seq + 1 || t->closing) { /* somebody has read it already */
-        f->putting = f->putting && !ours;
+        f->putting = f->putting && !(ours && f->seq == p->seq);
     } else if (err == 0) {
         f->putting = false;
         free(t->reason);
@@ -303,6 +313,7 @@ static void put_entry(struct tree *t) {
     struct entry_put *p = xcalloc(1, sizeof *p);
     f->putting = true;
     p->tree = t;
+    p->seq = f->seq;
     p->key = entry_key(t->cfg.prefix, f->seq);
     p->bytes = BUF_INIT(ENTRY_MAX);
     buf_append(&p->bytes, f->bytes.data, f->bytes.len);
@@ -444,6 +455,7 @@ int commit_prune(struct tree *t) {
 }
 
 void commit_resolved(struct tree *t) {
+    t->inflight.putting = false; /* a put that has not come back yet finds another entry, or none */
     for (size_t i = 0; i < t->n_equals; i++)
         free(t->equals[i].name);
     t->n_equals = 0;

@@ -21,7 +21,7 @@ static const char schema[] =
     "CREATE TABLE c_state(key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;"
     "CREATE TABLE p_inode(ino INTEGER PRIMARY KEY, rec BLOB NOT NULL, op INTEGER NOT NULL, since INTEGER NOT NULL,"
     " written INTEGER NOT NULL, after INTEGER NOT NULL, blocked INTEGER NOT NULL, spool INTEGER NOT NULL,"
-    " snap INTEGER NOT NULL, stage INTEGER NOT NULL, due INTEGER NOT NULL, size INTEGER NOT NULL,"
+    " snap INTEGER NOT NULL, stage INTEGER NOT NULL, due INTEGER NOT NULL, size INTEGER NOT NULL, mtime INTEGER NOT NULL,"
     " work INTEGER GENERATED ALWAYS AS (spool > 0 OR (snap > 0 AND stage < 2)) STORED);"
     "CREATE INDEX p_inode_op ON p_inode(op) WHERE blocked = 0;"
     "CREATE INDEX p_inode_written ON p_inode(written) WHERE blocked = 1 AND written > 0;"

@@ -56,14 +56,15 @@
     X(P_ALL_NAMES, "SELECT parent, name, ino FROM p_name ORDER BY parent, name")                             \
     X(P_READY_NAMES, "SELECT parent, name, ino FROM p_name WHERE ready = 1 ORDER BY op LIMIT ?1")            \
     X(P_COUNT, "SELECT (SELECT count(*) FROM p_name), (SELECT count(*) FROM p_inode)")                       \
-    X(P_INODE, "SELECT rec, op, since, written, after, blocked, spool, snap, stage, due, size FROM p_inode WHERE ino = ?1") \
-    X(P_INODE_SET, "INSERT INTO p_inode(ino, rec, op, since, written, after, blocked, spool, snap, stage, due, size) " \
-                   "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT(ino) DO UPDATE SET rec = ?2, op = ?3, "      \
-                   "since = ?4, written = ?5, after = ?6, blocked = ?7, spool = ?8, snap = ?9, stage = ?10, due = ?11, size = ?12")         \
+    X(P_INODE, "SELECT rec, op, since, written, after, blocked, spool, snap, stage, due, size, mtime FROM p_inode WHERE ino = ?1") \
+    X(P_INODE_SET, "INSERT INTO p_inode(ino, rec, op, since, written, after, blocked, spool, snap, stage, due, size, mtime) " \
+                   "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT(ino) DO UPDATE SET rec = ?2, op = ?3, "      \
+                   "since = ?4, written = ?5, after = ?6, blocked = ?7, spool = ?8, snap = ?9, stage = ?10, due = ?11, size = ?12, mtime = ?13")         \
     X(P_INODE_DEL, "DELETE FROM p_inode WHERE ino = ?1")                                                     \
     X(P_ALL_INODES, "SELECT ino FROM p_inode ORDER BY ino")                                                  \
     X(P_READY_INODES, "SELECT ino FROM p_inode WHERE blocked = 0 ORDER BY op LIMIT ?1")                      \
     X(P_MIN_BLOCKED, "SELECT min(written) FROM p_inode WHERE blocked = 1 AND written > 0")                   \
+    X(P_MIN_WRITTEN, "SELECT min(written) FROM p_inode WHERE written > 0 AND op >= ?1")                     \
     X(P_MIN_AFTER, "SELECT min(after) FROM p_inode WHERE after > 0")                                         \
     X(P_DUE, "SELECT ino, due FROM p_inode WHERE work = 1 ORDER BY due LIMIT ?1")                            \
     X(P_WORK, "SELECT ino FROM p_inode WHERE work = 1 AND since <= ?1 ORDER BY due LIMIT ?2")                \

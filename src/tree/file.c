@@ -119,6 +119,17 @@ bool file_is_stuck(struct tree *t, uint64_t ino) {
     return f && f->stuck;
 }
 
+void file_changed(struct tree *t, uint64_t ino) {
+    CLEANUP_RECORD struct record rec = {0};
+    struct file *f = file_find(t, ino);
+    if (!f || f->spool || f->snap || f->unnamed || rows_v_inode(t, ino, &rec, NULL, NULL) != 1)
+        return;
+    content_unref(f->content);
+    f->content = content_ref(rec.content);
+    f->size = rec.size;
+    f->foreign = rec.foreign;
+}
+
 static void remove_spooled(struct tree *t, uint64_t id) {
     struct spool_file *s;
     if (!id || spool_reopen(t->cfg.spool, id, NULL, true, &s) < 0)
@@ -238,6 +249,31 @@ void file_unpark(struct file *f) {
     }
 }
 
+/* The record takes over what the spool file knows, for the time when nobody has it open; it settles soon. */
+static int note_closed(struct file *f) {
+    CLEANUP_RECORD struct record rec = {0};
+    struct row_pending p;
+    struct tree *t = f->tree;
+    int r = rows_p_inode(t, f->ino, &rec, &p);
+    if (r != 1)
+        return MIN(r, 0);
+    spool_stat(f->spool, &p.size, &p.mtime, NULL);
+    rec.ctime = MAX(rec.ctime, MIN(p.mtime, env_now(t->env)));
+    p.due = env_mono(t->env) + t->cfg.settle_ns;
+    return rows_p_put(t, f->ino, &rec, &p);
+}
+
+/* The last writer has gone. */
+static void close_writes(struct file *f) {
+    struct tree *t = f->tree;
+    int r = tree_begin(t);
+    if (r == 0)
+        r = tree_end(t, note_closed(f));
+    if (r < 0)
+        log_errno(r, "a closed file could not be noted in tree.db; its bytes are in %s", spool_path(f->spool));
+    settle_kick(t);
+}
+
 /* One change of the bytes on its way: what file_write(), file_truncate() and file_fallocate() share. */
 enum change_kind { CHANGE_WRITE, CHANGE_TRUNCATE, CHANGE_ALLOCATE };
 struct file_change {
@@ -262,6 +298,8 @@ static void change_done(void *arg, int err) {
     if (c->spool) {
         f->changing--;
         f->last_write = env_mono(t->env);
+        if (f->writers == 0 && f->spool && !f->unnamed) /* truncate(2) has no handle to close */
+            close_writes(f);
     }
     file_put(f);
     tree_unlock(t);
@@ -371,34 +409,14 @@ int file_open(struct tree *t, uint64_t ino, int flags, struct file **ret) {
     return 0;
 }
 
-/* The record takes over what the spool file knows, for the time when nobody has it open; it settles soon. */
-static int note_closed(struct file *f) {
-    CLEANUP_RECORD struct record rec = {0};
-    struct row_pending p;
-    struct tree *t = f->tree;
-    int r = rows_p_inode(t, f->ino, &rec, &p);
-    if (r != 1)
-        return MIN(r, 0);
-    spool_stat(f->spool, &rec.size, &rec.mtime, NULL);
-    rec.ctime = MAX(rec.ctime, MIN(rec.mtime, env_now(t->env)));
-    p.due = env_mono(t->env) + t->cfg.settle_ns;
-    return rows_p_put(t, f->ino, &rec, &p);
-}
-
 void file_close(struct file *f, int flags) {
     struct tree *t = f->tree;
     tree_lock(t);
     bool writable = (flags & O_ACCMODE) != O_RDONLY;
     f->handles--;
     f->writers -= writable;
-    if (writable && f->writers == 0 && f->spool && !f->unnamed) {
-        int r = tree_begin(t);
-        if (r == 0)
-            r = tree_end(t, note_closed(f));
-        if (r < 0)
-            log_errno(r, "a closed file could not be noted in tree.db; its bytes are in %s", spool_path(f->spool));
-        settle_kick(t);
-    }
+    if (writable && f->writers == 0 && f->spool && !f->unnamed)
+        close_writes(f);
     file_put(f);
     tree_unlock(t);
 }
@@ -502,7 +520,7 @@ static int hurry(struct tree *t, uint64_t ino) {
         return MIN(r, 0);
     struct file *f = file_find(t, ino);
     if (f && f->spool)
-        spool_stat(f->spool, &rec.size, &rec.mtime, NULL);
+        spool_stat(f->spool, &p.size, &p.mtime, NULL);
     p.due = 0;
     return rows_p_put(t, ino, &rec, &p);
 }

@@ -91,6 +91,7 @@ static void note_changes(struct tree *t, const struct before *b) {
         CLEANUP_RECORD struct record now = {0};
         bool there = rows_c_inode(t, i->ino, &now, NULL, NULL) == 1;
         tree_note_inode(t, i->ino, !i->present || !there || !record_same_content(&i->rec, &now));
+        file_changed(t, i->ino);
     }
 }
 
@@ -242,7 +243,7 @@ static void all_is_well(struct tree *t) {
 static void first_done(void *arg, const struct store_got *got) {
     struct tree *t = arg;
     tree_lock(t);
-    if (got->err == 0) {
+    if (got->err == 0 || got->err == -ERANGE) {
         tree_stop(t, "the bucket went backwards: journal entry %" PRIu64 " was there and is gone. This host keeps what it has and writes nothing; "
                      "restore the bucket, or move %s away to see the bucket as it is",
                   t->seq, t->cfg.dir);
@@ -256,9 +257,10 @@ static void first_done(void *arg, const struct store_got *got) {
 static void witness_done(void *arg, const struct store_got *got) {
     struct tree *t = arg;
     tree_lock(t);
-    if (got->err == 0 && t->closing) {
+    bool there = got->err == 0 || got->err == -ERANGE; /* a void number may hold an empty object */
+    if (there && t->closing) {
         round_over(t, 0);
-    } else if (got->err == 0) {
+    } else if (there) {
         all_is_well(t);
         t->head = t->seq;
         round_over(t, poll_interval(t));

@@ -3,6 +3,7 @@
 #include "tree/apply.h"
 #include "tree/rows.h"
 #include <linux/fs.h>
+#include <linux/limits.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
@@ -24,8 +25,9 @@ static int view_record(struct tree *t, uint64_t ino, struct record *ret, uint32_
     return 0;
 }
 
-static void fill_attr(struct tree *t, uint64_t ino, const struct record *rec, uint32_t nlink, struct attr *ret) {
-    uint64_t allocated;
+static void fill_attr(struct tree *t, uint64_t ino, const struct record *rec, uint32_t nlink,
+                      const struct row_pending *p, struct attr *ret) {
+    uint64_t allocated = UINT64_MAX;
     *ret = (struct attr){.ino = ino,
                          .mode = rec->mode,
                          .nlink = nlink,
@@ -41,19 +43,25 @@ static void fill_attr(struct tree *t, uint64_t ino, const struct record *rec, ui
         ret->size = strlen(rec->target);
     else if (S_ISDIR(rec->mode))
         ret->size = 4096;
-    ret->blocks = (ret->size + 511) / 512;
-    if (S_ISREG(rec->mode) && file_live(t, ino, &ret->size, &ret->mtime, &allocated)) {
-        ret->blocks = (allocated + 511) / 512;
+    bool live = S_ISREG(rec->mode) && file_live(t, ino, &ret->size, &ret->mtime, &allocated);
+    if (!live && p && row_unhashed(p)) {
+        ret->size = p->size;
+        ret->mtime = p->mtime;
+        live = true;
+    }
+    ret->blocks = (MIN(allocated, ret->size) + 511) / 512;
+    if (live) {
         ret->ctime = MAX(ret->ctime, MIN(ret->mtime, env_now(t->env)));
     }
 }
 
 static int get_attr(struct tree *t, uint64_t ino, struct attr *ret) {
     CLEANUP_RECORD struct record rec = {0};
+    struct row_pending p = {0};
     uint32_t nlink;
-    int r = view_record(t, ino, &rec, &nlink, NULL);
+    int r = view_record(t, ino, &rec, &nlink, &p);
     if (r == 0)
-        fill_attr(t, ino, &rec, nlink, ret);
+        fill_attr(t, ino, &rec, nlink, &p, ret);
     return r;
 }
 
@@ -241,7 +249,7 @@ static int do_make(struct tree *t, uint64_t parent, const char *name, size_t n, 
     if (r == 0)
         r = touch_directory(t, parent, now);
     if (r == 0)
-        fill_attr(t, ino, &rec, S_ISDIR(rec.mode) ? 2 : 1, ret);
+        fill_attr(t, ino, &rec, S_ISDIR(rec.mode) ? 2 : 1, NULL, ret);
     return r;
 }
 
@@ -431,11 +439,22 @@ int names_rename(struct tree *t, uint64_t parent, const char *name, size_t n, ui
     return r;
 }
 
+/* Bytes that have no content id yet keep their time beside the record. */
+static int set_unhashed_mtime(struct tree *t, uint64_t ino, int64_t mtime) {
+    CLEANUP_RECORD struct record rec = {0};
+    struct row_pending p;
+    int r = rows_p_inode(t, ino, &rec, &p);
+    file_set_mtime(t, ino, mtime);
+    if (r != 1 || !row_unhashed(&p))
+        return MIN(r, 0);
+    p.mtime = mtime;
+    return rows_p_put(t, ino, &rec, &p);
+}
+
 static int do_setattr(struct tree *t, uint64_t ino, const struct setattr *s, struct attr *ret) {
     CLEANUP_RECORD struct record rec = {0};
-    uint32_t nlink;
     int64_t now = tree_time(t);
-    int r = view_record(t, ino, &rec, &nlink, NULL);
+    int r = view_record(t, ino, &rec, NULL, NULL);
     if (r < 0)
         return r;
     if (s->what & SET_MODE)
@@ -448,13 +467,13 @@ static int do_setattr(struct tree *t, uint64_t ino, const struct setattr *s, str
         rec.atime = s->atime;
     if (s->what & SET_MTIME) {
         rec.mtime = s->mtime;
-        file_set_mtime(t, ino, s->mtime);
+        r = set_unhashed_mtime(t, ino, s->mtime);
+        if (r < 0)
+            return r;
     }
     rec.ctime = MAX(rec.ctime, s->what & SET_CTIME ? s->ctime : now);
     r = put_record(t, ino, &rec);
-    if (r == 0)
-        fill_attr(t, ino, &rec, nlink, ret);
-    return r;
+    return r == 0 ? get_attr(t, ino, ret) : r;
 }
 
 int names_setattr(struct tree *t, uint64_t ino, const struct setattr *s, struct attr *ret) {
@@ -466,6 +485,8 @@ int names_setattr(struct tree *t, uint64_t ino, const struct setattr *s, struct 
 /* Extended attributes */
 
 static int check_xattr_name(const char *name) {
+    if (strlen(name) > XATTR_NAME_MAX)
+        return -ERANGE;
     if (!strncmp(name, "user.assetfs.", 13))
         return -EPERM;
     return !strncmp(name, "user.", 5) || !strncmp(name, "trusted.", 8) ? 0 : -EOPNOTSUPP;

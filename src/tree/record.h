@@ -2,8 +2,7 @@
  *
  * An inode record: everything about an inode but its number and its names (assetfs-format(5), "Inode record"). In memory a struct
  * record that owns what it points to; in the journal and in tree.db its deterministic CBOR map. Two records are equal
- * exactly when their encodings are. In tree.db (never in the journal: apply refuses it) a file may have a size and no content: its bytes are in the spool.
- * Fields of later versions are kept as they came and written back.
+ * exactly when their encodings are. Fields of later versions are kept as they came and written back.
  */
 #ifndef ASSETFS_RECORD_H
 #define ASSETFS_RECORD_H

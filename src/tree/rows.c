@@ -215,8 +215,6 @@ int rows_p_inode(struct tree *t, uint64_t ino, struct record *ret, struct row_pe
     if (r != 1)
         return r;
     r = decode_column(s, 0, ret);
-    if (r == 0 && ret)
-        ret->size = (uint64_t)sqlite3_column_int64(s, 10);
     if (p) {
         p->op = (uint64_t)sqlite3_column_int64(s, 1);
         p->since = (uint64_t)sqlite3_column_int64(s, 2);
@@ -227,6 +225,8 @@ int rows_p_inode(struct tree *t, uint64_t ino, struct record *ret, struct row_pe
         p->snap = (uint64_t)sqlite3_column_int64(s, 7);
         p->stage = (enum snap_stage)sqlite3_column_int(s, 8);
         p->due = sqlite3_column_int64(s, 9);
+        p->size = (uint64_t)sqlite3_column_int64(s, 10);
+        p->mtime = sqlite3_column_int64(s, 11);
     }
     db_reset(s);
     return r < 0 ? r : 1;
@@ -234,18 +234,15 @@ int rows_p_inode(struct tree *t, uint64_t ino, struct record *ret, struct row_pe
 
 int rows_p_put(struct tree *t, uint64_t ino, const struct record *rec, const struct row_pending *p) {
     CLEANUP_BUF struct buf b = BUF_INIT(RECORD_MAX);
-    struct record stored = *rec;
-    if (S_ISREG(rec->mode)) /* while the bytes change, the size is not that of the content: it is kept beside the record */
-        stored.size = rec->content ? rec->content->size : 0;
-    record_encode(&stored, &b);
+    record_encode(rec, &b);
     if (b.err)
         return b.err;
     int had = rows_p_inode(t, ino, NULL, NULL);
     if (had < 0)
         return had;
     t->pending_rows += !had;
-    return db_run(&t->db, STMT_P_INODE_SET, "ibiiiiiiiiii", ino, b.data, b.len, p->op, p->since, p->written, p->after,
-                  (int64_t)p->blocked, p->spool, p->snap, (int64_t)p->stage, p->due, rec->size);
+    return db_run(&t->db, STMT_P_INODE_SET, "ibiiiiiiiiiii", ino, b.data, b.len, p->op, p->since, p->written, p->after,
+                  (int64_t)p->blocked, p->spool, p->snap, (int64_t)p->stage, p->due, p->size, p->mtime);
 }
 
 int rows_p_drop(struct tree *t, uint64_t ino) {

@@ -47,7 +47,14 @@ struct row_pending {
     uint64_t snap;    /* sealed spool file of the snapshot, 0: none */
     enum snap_stage stage; /* how far the snapshot is */
     int64_t due;      /* mono: when the spool file settles */
+    uint64_t size;    /* of bytes without a content id yet (row_unhashed), as of their last close: the record's are those of its content */
+    int64_t mtime;
 };
+
+/* The view's bytes have no content id yet. */
+static inline bool row_unhashed(const struct row_pending *p) {
+    return p->spool || (p->snap && p->stage == SNAP_SEALED);
+}
 
 int rows_c_name(struct tree *, uint64_t parent, const char *name, size_t n, struct row_name *ret);
 int rows_c_inode(struct tree *, uint64_t ino, struct record *ret, uint32_t *nlink, uint64_t *seq); /* any may be NULL */

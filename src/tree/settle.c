@@ -233,6 +233,7 @@ static int note_digest(struct settle *s, const uint8_t id[DIGEST_SIZE], const ui
             digest_of(digests, n * DIGEST_SIZE, all);
         content_unref(rec.content);
         rec.size = s->size;
+        rec.mtime = p.mtime;
         rec.content = s->size == 0 ? NULL
                                    : content_new(id, s->size, s->key, n > 1 && n <= CONTENT_INLINE_BLOCKS ? digests : NULL,
                                                  n > 1 ? all : NULL);
@@ -292,8 +293,8 @@ static void fill_done(void *arg, int err) {
 /* In a transaction: the spool file is the snapshot from now on. */
 static int seal_row(struct file *f, struct record *rec, struct row_pending *p) {
     struct tree *t = f->tree;
-    spool_stat(f->spool, &rec->size, &rec->mtime, NULL);
-    rec->ctime = MAX(rec->ctime, MIN(rec->mtime, env_now(t->env)));
+    spool_stat(f->spool, &p->size, &p->mtime, NULL);
+    rec->ctime = MAX(rec->ctime, MIN(p->mtime, env_now(t->env)));
     p->snap = p->spool;
     p->spool = 0;
     p->stage = SNAP_SEALED;
@@ -546,8 +547,8 @@ static int recover_row(struct tree *t, uint64_t ino) {
     if (p.spool) {
         r = spool_reopen(t->cfg.spool, p.spool, rec.content, false, &spool);
         if (r == 0) {
-            spool_stat(spool, &rec.size, &rec.mtime, NULL);
-            rec.ctime = MAX(rec.ctime, MIN(rec.mtime, env_now(t->env)));
+            spool_stat(spool, &p.size, &p.mtime, NULL);
+            rec.ctime = MAX(rec.ctime, MIN(p.mtime, env_now(t->env)));
             spool_unref(spool);
         } else {
             log_error("inode %" PRIu64 ": what was written last is lost: spool file %" PRIu64 ": %s", ino, p.spool,

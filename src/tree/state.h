@@ -14,6 +14,7 @@
 
 #define SESSION_SHIFT 24
 #define COUNTER_MAX ((1u << SESSION_SHIFT) - 1)
+#define COUNTER_SPARE 16 /* for merges: programs get no more of the last ones, but a new session */
 #define POLL_IDLE_NS (60 * NS_PER_S)
 #define IDLE_AFTER_NS (60 * NS_PER_S)
 
@@ -222,5 +223,6 @@ bool file_is_stuck(struct tree *, uint64_t ino);
 /* The inode has lost its last name, its row goes: what is in the spool belongs to the open file alone, or to nobody. Under the lock. */
 void file_unnamed(struct tree *, uint64_t ino, const struct row_pending *p);
 void file_committed(struct tree *, uint64_t ino); /* an own entry brought its record: under the lock */
+void file_changed(struct tree *, uint64_t ino);   /* another host's entry did: handles read what the view has now */
 
 #endif

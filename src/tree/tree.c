@@ -214,7 +214,7 @@ int tree_writable(struct tree *t) {
     for (bool waited = false;; waited = true) {
         if (t->cfg.read_only || t->read_only || t->closing)
             return -EROFS;
-        if (t->session && t->counter + 16 < COUNTER_MAX)
+        if (t->session && t->counter + COUNTER_SPARE < COUNTER_MAX)
             return 0;
         t->session_wanted = true;
         commit_kick(t);

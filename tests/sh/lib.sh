@@ -22,7 +22,7 @@ fi
 unset ASSETFS_TEST
 
 SRC=${SRC:-$(cd "${0%/*}/../.." && pwd)}
-ASSETFS=$(command -v "${ASSETFS:-assetfs}") || { echo "SKIP: no assetfs program: set ASSETFS"; exit 77; }
+ASSETFS=$(readlink -f "$(command -v "${ASSETFS:-assetfs}")") || { echo "SKIP: no assetfs program: set ASSETFS"; exit 77; }
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/assetfs-$(basename "$0" .sh).XXXXXX")
 TMP=$(cd "$TMP" && pwd -P)
 HOME=$TMP/home
@@ -61,10 +61,11 @@ is_running() {
 
 # Daemons of this test: their command line names a directory in $TMP.
 kill_daemons() {
-    for pid in $(cat "$TMP/daemons" 2>/dev/null); do
-        if is_running "$pid" && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF "$TMP/"; then
-            kill -9 "$pid" 2>/dev/null || true
-        fi
+    for cmdline in $(grep -lasF -- "$TMP/" /proc/[0-9]*/cmdline); do
+        pid=${cmdline#/proc/} pid=${pid%/cmdline}
+        case $(readlink "/proc/$pid/exe") in
+        "$ASSETFS" | "$ASSETFS (deleted)") kill -9 "$pid" 2>/dev/null ;;
+        esac
     done
 }
 
@@ -172,7 +173,6 @@ mount_volume() {
     mkdir -p "$at" 2>/dev/null || true # it may be there with a dead daemon
     "$ASSETFS" mount ${1:+-o "$1"} "$URL" "$at" || fail "mount: exit status $?"
     DAEMON=$(status_value pid "$at")
-    echo "$DAEMON" >>"$TMP/daemons"
 }
 
 # Also proves that everything was durable.

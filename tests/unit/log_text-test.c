@@ -12,35 +12,40 @@ static void assert_text(const char *json, const char *expected) {
 
 static void the_head_is_one_line_in_its_own_order(void **state) {
     (void)state;
-    assert_text("{\"host\":\"desk\",\"sequence\":12,\"time\":1795318650455227333,\"user\":\"alice\",\"message\":\"hi\"}",
+    assert_text("{\"host\":\"desk\",\"sequence\":12,\"time\":1795318650455227333,\"user\":\"alice\","
+                "\"message\":\"hi\"}",
                 "12  2026-11-22T03:37:30Z  alice@desk  hi\n");
 }
 
 static void names_are_new_gone_or_lead_elsewhere(void **state) {
     (void)state;
     assert_text("{\"sequence\":3,\"changes\":[{\"names\":[{\"parent\":1,\"name\":\"a\",\"was\":0,\"now\":7},"
-                "{\"parent\":1,\"name\":\"b\",\"was\":7,\"now\":0},{\"parent\":1,\"name\":\"c\",\"was\":7,\"now\":8}],"
+                "{\"parent\":1,\"name\":\"b\",\"was\":7,\"now\":0},{\"parent\":1,\"name\":\"c\",\"was\":7,"
+                "\"now\":8}],"
                 "\"inodes\":[{\"ino\":7}]}]}",
                 "3\n    + a\n    - b\n    * c\n");
 }
 
 static void an_inode_is_shown_where_no_name_changed(void **state) {
     (void)state;
-    assert_text("{\"sequence\":3,\"changes\":[{\"names\":[],\"inodes\":[{\"ino\":7,\"key\":\"files/x\"},{\"ino\":8}]}]}",
+    assert_text("{\"sequence\":3,\"changes\":[{\"names\":[],\"inodes\":[{\"ino\":7,\"key\":\"files/"
+                "x\"},{\"ino\":8}]}]}",
                 "3\n    ~ 7 files/x\n    ~ 8\n");
 }
 
 static void each_change_is_shown(void **state) {
     (void)state;
-    assert_text("{\"sequence\":3,\"changes\":[{\"names\":[{\"name\":\"a\",\"was\":0,\"now\":7}],\"inodes\":[]},"
-                "{\"names\":[{\"name\":\"b\",\"was\":0,\"now\":8}],\"inodes\":[]}]}",
-                "3\n    + a\n    + b\n");
+    assert_text(
+        "{\"sequence\":3,\"changes\":[{\"names\":[{\"name\":\"a\",\"was\":0,\"now\":7}],\"inodes\":[]},"
+        "{\"names\":[{\"name\":\"b\",\"was\":0,\"now\":8}],\"inodes\":[]}]}",
+        "3\n    + a\n    + b\n");
 }
 
 static void odd_names_stay_inside_their_line(void **state) {
     (void)state;
-    assert_text("{\"sequence\":3,\"changes\":[{\"names\":[{\"name\":\"}],\\\"\\u001b\\\\\",\"was\":0,\"now\":7}]}]}",
-                "3\n    + }],\"\\u001b\\\n");
+    assert_text(
+        "{\"sequence\":3,\"changes\":[{\"names\":[{\"name\":\"}],\\\"\\u001b\\\\\",\"was\":0,\"now\":7}]}]}",
+        "3\n    + }],\"\\u001b\\\n");
 }
 
 static void void_entries_and_the_first_one_are_named(void **state) {
@@ -57,7 +62,8 @@ static void what_is_no_object_is_given_as_it_is(void **state) {
 
 static void cut_off_lines_end_quietly(void **state) {
     (void)state;
-    static const char line[] = "{\"sequence\":3,\"changes\":[{\"names\":[{\"name\":\"\\\"a\",\"was\":0,\"now\":7}]}]}";
+    static const char line[] =
+        "{\"sequence\":3,\"changes\":[{\"names\":[{\"name\":\"\\\"a\",\"was\":0,\"now\":7}]}]}";
     for (size_t n = 1; n < sizeof line - 1; n++) {
         CLEANUP_BUF struct buf b = BUF_INIT(65536);
         CLEANUP_FREE char *cut = xstrndup(line, n);

@@ -7,12 +7,12 @@
 #include <sys/stat.h>
 #include <cmocka.h>
 
-static const char mountinfo[] =
-    "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
-    "36 21 0:51 / /mnt/a\\040b rw,nosuid,nodev shared:7 master:2 - fuse.assetfs file:///srv/bucket rw,user_id=0\n"
-    "37 21 0:52 / /mnt/twice rw - tmpfs tmpfs rw\n"
-    "38 37 0:53 / /mnt/twice rw - fuse.assetfs file:///srv/with\\040space rw\n"
-    "39 21 0:54 /sub /mnt/sshfs rw - fuse.sshfs host: rw\n";
+static const char mountinfo[] = "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+                                "36 21 0:51 / /mnt/a\\040b rw,nosuid,nodev shared:7 master:2 - fuse.assetfs "
+                                "file:///srv/bucket rw,user_id=0\n"
+                                "37 21 0:52 / /mnt/twice rw - tmpfs tmpfs rw\n"
+                                "38 37 0:53 / /mnt/twice rw - fuse.assetfs file:///srv/with\\040space rw\n"
+                                "39 21 0:54 /sub /mnt/sshfs rw - fuse.sshfs host: rw\n";
 
 static void a_mount_is_found_by_its_place(void **state) {
     (void)state;

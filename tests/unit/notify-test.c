@@ -10,12 +10,12 @@
 struct kernel {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    struct buf told;     /* "e1/name " and "i2d " or "i2a " */
-    unsigned calls;      /* how many of them */
-    bool held;           /* a call does not return while this is set */
+    struct buf told; /* "e1/name " and "i2d " or "i2a " */
+    unsigned calls;  /* how many of them */
+    bool held;       /* a call does not return while this is set */
     unsigned everything;
-    unsigned missing;    /* so many calls answer -ENOENT first */
-    bool unknown;        /* knows nothing */
+    unsigned missing; /* so many calls answer -ENOENT first */
+    bool unknown;     /* knows nothing */
     struct notify *q;
 };
 

@@ -42,7 +42,8 @@ static void one_that_is_open_to_others_is_closed(void **state) {
 }
 
 static void the_lock_names_process_and_mount_point(void **state) {
-    CLEANUP_FREE char *lock = tmpdir_path(*state, "lock"), *expected = xasprintf("%ld\n" NOWHERE "\n", (long)getpid());
+    CLEANUP_FREE char *lock = tmpdir_path(*state, "lock"),
+                      *expected = xasprintf("%ld\n" NOWHERE "\n", (long)getpid());
     CLEANUP_BUF struct buf text = BUF_INIT(4096);
     struct state_dir d;
     assert_int_equal(open_it(*state, &d), 0);
@@ -68,7 +69,8 @@ static void it_can_be_opened_again_after_closing(void **state) {
     state_dir_close(&d);
 }
 
-/* The holder ends only after we have begun to wait: it waits for us to tell it, and it does not know when we are inside. Either way we get it. */
+/* The holder ends only after we have begun to wait: it waits for us to tell it, and it does not know when we
+ * are inside. Either way we get it. */
 static void a_holder_on_its_way_out_is_waited_for(void **state) {
     CLEANUP_BUF struct buf why = BUF_INIT(4096);
     int ready[2];

@@ -13,7 +13,10 @@ static struct fs_status sample(void) {
     return (struct fs_status){
         .url = "file:///srv/\"b\"",
         .mountpoint = "/mnt",
-        .tree = {.volume = "0123456789abcdef0123456789abcdef", .sequence = 7, .head = 9, .head_seen_ns = 100 * NS_PER_S},
+        .tree = {.volume = "0123456789abcdef0123456789abcdef",
+                 .sequence = 7,
+                 .head = 9,
+                 .head_seen_ns = 100 * NS_PER_S},
         .cache_bytes = 4096,
         .spool_bytes = 10,
         .counters = &counters,
@@ -43,10 +46,11 @@ static void assert_has(const char *text, const char *part) {
 
 static void json_has_what_scripts_rely_on(void **state) {
     (void)state;
-    static const char *const names[] = {"volume",        "sequence",     "head",           "local_files", "local_bytes",
-                                        "uploading_files", "uploading_bytes", "stuck_files", "held_removals",
-                                        "cache_bytes",   "cache_hits",   "cache_misses",   "http_requests", "pending_changes",
-                                        "spool_bytes",   "read_only",    "offline",        "reason"};
+    static const char *const names[] = {
+        "volume",          "sequence",        "head",          "local_files",     "local_bytes",
+        "uploading_files", "uploading_bytes", "stuck_files",   "held_removals",   "cache_bytes",
+        "cache_hits",      "cache_misses",    "http_requests", "pending_changes", "spool_bytes",
+        "read_only",       "offline",         "reason"};
     struct fs_status s = sample();
     CLEANUP_FREE char *json = json_of(&s);
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
