@@ -125,6 +125,8 @@ int db_open(struct db *db, const char *path) {
     if (r == 0 && path[0] == '/') {
         sqlite3_wal_hook(db->sql, note_wal, db);
         rc = sqlite3_open_v2(path, &db->checkpointer, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+        if (rc == SQLITE_OK) /* a connection that has never read does not know of the log, and checkpoints nothing */
+            rc = sqlite3_exec(db->checkpointer, "PRAGMA synchronous=NORMAL; SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
         r = sql_errno(rc);
     }
     if (r < 0)

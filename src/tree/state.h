@@ -97,6 +97,7 @@ struct tree {
     int64_t pending_rows_before; /* as of tree_begin() */
     int64_t last_time;
     bool checkpointing;        /* a worker writes the log of tree.db back */
+    int checkpointed_at;       /* db.wal_pages when one last began */
     struct alias *aliases;
     struct orphan *orphans;
     struct file *files;        /* open inodes, by number: file.c */

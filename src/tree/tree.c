@@ -172,15 +172,17 @@ static void checkpoint_done(void *arg) {
     struct tree *t = arg;
     tree_lock(t);
     t->checkpointing = false;
-    t->db.wal_pages = 0;
     tree_release(t);
     tree_unlock(t);
 }
 
 static void checkpoint_if_due(struct tree *t) {
-    if (t->db.wal_pages < DB_WAL_PAGES || t->checkpointing || t->closing)
+    if (t->db.wal_pages < t->checkpointed_at) /* the log has begun anew */
+        t->checkpointed_at = 0;
+    if (t->db.wal_pages < t->checkpointed_at + DB_WAL_PAGES || t->checkpointing || t->closing)
         return;
     t->checkpointing = true;
+    t->checkpointed_at = t->db.wal_pages;
     tree_hold(t);
     env_work(t->env, checkpoint_run, checkpoint_done, t);
 }
