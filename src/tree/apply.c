@@ -310,9 +310,12 @@ static int touch_times(struct tree *t, const struct change *c, uint64_t seq, str
 }
 
 static int try_change(struct tree *t, const struct change *c, uint64_t session, uint64_t seq, struct before *b) {
+    t->void_why = "what it changes is not what stands there, or it may not stand there";
     int r = check_before(t, c, session, seq, b);
-    if (r == 1)
-        r = write_rows(t, c, seq);
+    if (r != 1)
+        return r;
+    t->void_why = "it would leave what is no tree";
+    r = write_rows(t, c, seq);
     for (size_t i = 0; i < c->n_names && r == 1; i++)
         if (c->names[i].was)
             r = drop_unnamed(t, c->names[i].was, b);

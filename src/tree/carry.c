@@ -277,7 +277,7 @@ static bool source_open(void *arg, uint64_t ino) {
 static uint64_t source_mint(void *arg) {
     struct carry *c = arg;
     uint64_t ino = 0;
-    return tree_mint(c->tree, &ino) == 0 ? ino : 0;
+    return tree_mint_copy(c->tree, &ino) == 0 ? ino : 0;
 }
 
 /* Does the entry touch anything this host has changed, or what it leads to? */
@@ -302,6 +302,9 @@ static bool touches_inode(struct tree *t, const struct before_inode *b) {
         return true;
     s = db_bind(&t->db, STMT_P_NAMES_OF, "i", b->ino);
     bool named = db_step(s) != 0;
+    db_reset(s);
+    s = db_bind(&t->db, STMT_P_OVER, "i", b->ino);
+    named |= db_step(s) != 0; /* we took a name from it */
     db_reset(s);
     s = db_bind(&t->db, STMT_P_HAS_CHILD, "i", b->ino);
     bool children = db_step(s) != 0;

@@ -189,7 +189,7 @@ static int seal_entry(struct tree *t, struct change *changes, size_t n) {
 static int build_entry(struct tree *t) {
     struct change *changes = NULL;
     size_t n = 0;
-    bool claim = t->session_wanted && needs_session(t);
+    bool claim = needs_session(t) && (t->session_wanted || !t->session); /* without one nothing can be said, not even what is pending */
     int r = claim || !t->session ? 0 : build_changes(t, &changes, &n, &t->held_removals);
     if (r == 0 && (n || claim)) {
         r = seal_entry(t, changes, n);

@@ -51,6 +51,7 @@
     X(P_NAME_SINCE, "UPDATE p_name SET since = ?3 WHERE parent = ?1 AND name = ?2")                          \
     X(P_NAMES_OF, "SELECT parent, name FROM p_name WHERE ino = ?1 ORDER BY parent, name")                    \
     X(P_CHILD, "SELECT name, ino FROM p_name WHERE parent = ?1")                                             \
+    X(P_OVER, "SELECT 1 FROM c_name c JOIN p_name p ON p.parent = c.parent AND p.name = c.name WHERE c.ino = ?1 LIMIT 1") \
     X(P_HAS_CHILD, "SELECT 1 FROM p_name WHERE parent = ?1 LIMIT 1")                                         \
     X(P_READY_OF, "UPDATE p_name SET ready = ?2 WHERE ino = ?1")                                             \
     X(P_ALL_NAMES, "SELECT parent, name, ino FROM p_name ORDER BY parent, name")                             \

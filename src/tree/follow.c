@@ -74,8 +74,7 @@ static void notice_clone(struct tree *t, const struct entry *e) {
     log_warning("journal entry %" PRIu64 " was written in this host's session %" PRIu64 " by somebody else (a copied or restored "
                 "local state): a new session will be taken",
                 e->sequence, t->session);
-    t->session = 0;
-    if (db_meta_set_int(&t->db, "session", 0) < 0)
+    if (tree_drop_session(t) < 0)
         log_error("tree.db cannot be written");
 }
 
@@ -110,8 +109,8 @@ static int apply_parsed(struct tree *t, const struct entry *e, bool ours, struct
     t->seq = e->sequence;
     if (n_void) {
         counter_add(t->cfg.counters, COUNTER_CHANGES_VOID, n_void);
-        log_warning("journal entry %" PRIu64 " by %s: %zu of %zu changes do not fit the tree and are void", e->sequence, e->host,
-                    n_void, e->n_changes);
+        log_warning("journal entry %" PRIu64 " by %s: %zu of %zu changes do not fit the tree and are void (%s)", e->sequence, e->host,
+                    n_void, e->n_changes, t->void_why);
     }
     if (ours && n_void)
         tree_stop(t, "changes of this host in journal entry %" PRIu64 " did not apply; this is a bug in assetfs. Nothing is lost: what "

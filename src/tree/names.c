@@ -384,7 +384,7 @@ static int check_rename(struct tree *t, const struct place *from, const struct p
         r = check_no_loop(t, from->row.ino, to->parent);
     if (r == 0 && (flags & RENAME_EXCHANGE) && S_ISDIR(to->row.type))
         r = check_no_loop(t, to->row.ino, from->parent);
-    if (r == 0 && to->row.ino && !(flags & RENAME_EXCHANGE))
+    if (r == 0 && to->row.ino && to->row.ino != from->row.ino && !(flags & RENAME_EXCHANGE))
         r = check_replaced(t, from, to);
     return r;
 }

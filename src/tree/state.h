@@ -79,12 +79,14 @@ struct tree {
     uint64_t seq;                   /* entries applied */
     uint8_t head_hash[DIGEST_SIZE]; /* of the last authentic entry */
     struct set_digest set;          /* of all records of C */
+    const char *void_why;           /* of the last change that was void */
     uint64_t total_files, total_bytes; /* inodes of C and the bytes of their contents, for statfs */
     bool has_volume;
     uint8_t volume_id[VOLUME_ID_SIZE];
 
     /* This host. */
     uint64_t session;          /* 0: none yet */
+    uint64_t old_session;      /* the one before, given up because somebody else writes in it */
     uint64_t counter;          /* last inode counter given out in it */
     uint64_t counter_reserved; /* what the database says: a restart begins above it */
     uint64_t op;               /* number of the last call that changed something */
@@ -169,6 +171,11 @@ static inline void tree_lock(struct tree *t) {
 int tree_writable(struct tree *) ATTR_WARN_UNUSED;
 uint64_t tree_resolve(struct tree *, uint64_t ino); /* through the aliases */
 int tree_mint(struct tree *, uint64_t *ret) ATTR_WARN_UNUSED;
+/* For a conflicted copy, which cannot wait for a session: without one, a number from the upper half of the session this host has had, at random, because whoever shares that
+ * session with it counts from below. The entry brings it as one that comes back (assetfs-format(5)). */
+int tree_mint_copy(struct tree *, uint64_t *ret) ATTR_WARN_UNUSED;
+/* Somebody else writes in this host's session: the next change claims another. */
+int tree_drop_session(struct tree *) ATTR_WARN_UNUSED;
 uint64_t tree_spool_id(struct tree *);
 /* Begins a transaction of a program's call: a new operation number. tree_end() commits it, or rolls it back if r is negative, and returns how it ended. */
 int tree_begin(struct tree *) ATTR_WARN_UNUSED;

@@ -139,6 +139,30 @@ int tree_mint(struct tree *t, uint64_t *ret) {
     return 0;
 }
 
+int tree_drop_session(struct tree *t) {
+    int r = db_meta_set_int(&t->db, "old_session", (int64_t)t->session);
+    t->old_session = t->session;
+    t->session = 0;
+    return r < 0 ? r : db_meta_set_int(&t->db, "session", 0);
+}
+
+int tree_mint_copy(struct tree *t, uint64_t *ret) {
+    int r = tree_mint(t, ret);
+    if (r != -EROFS || !t->old_session)
+        return r;
+    for (int tries = 0; tries < 100; tries++) {
+        uint32_t random;
+        env_random(t->env, &random, sizeof random);
+        *ret = t->old_session << SESSION_SHIFT | (COUNTER_MAX / 2 + 1) | (random & (COUNTER_MAX / 2));
+        r = rows_v_inode(t, *ret, NULL, NULL, NULL);
+        if (r == 0)
+            r = rows_c_inode(t, *ret, NULL, NULL, NULL);
+        if (r <= 0)
+            return r;
+    }
+    return -EAGAIN;
+}
+
 uint64_t tree_spool_id(struct tree *t) {
     t->spool_next++;
     if (t->spool_next > t->spool_reserved) {
@@ -238,6 +262,7 @@ static int load_meta(struct tree *t) {
     t->seq = (uint64_t)db_meta_int(&t->db, "seq", 0);
     t->head = t->seq;
     t->session = (uint64_t)db_meta_int(&t->db, "session", 0);
+    t->old_session = (uint64_t)db_meta_int(&t->db, "old_session", 0);
     t->counter = t->counter_reserved = (uint64_t)db_meta_int(&t->db, "counter", 0);
     t->spool_next = t->spool_reserved = (uint64_t)db_meta_int(&t->db, "spool", 0);
     t->total_files = (uint64_t)db_meta_int(&t->db, "total_files", 0);
@@ -303,7 +328,9 @@ static int check_machine(struct tree *t) {
         return 0;
     if (known && t->session) {
         log_warning("the local state comes from another machine or directory: a new session will be taken");
-        t->session = 0;
+        int r = tree_drop_session(t);
+        if (r < 0)
+            return r;
     }
     int r = db_meta_set_int(&t->db, "session", (int64_t)t->session);
     return r < 0 ? r : db_meta_set_bytes(&t->db, "machine", now, strlen(now));

@@ -285,6 +285,14 @@ static const struct event *first(struct sim *s) {
     return NULL;
 }
 
+void sim_run_one(struct sim *s, int64_t end) {
+    const struct event *e = first(s);
+    if (e && e->at <= end)
+        sim_step(s);
+    else
+        s->mono = MAX(s->mono, end);
+}
+
 void sim_run(struct sim *s, int64_t ns) {
     int64_t end = s->mono + ns;
     for (const struct event *e; (e = first(s)) && e->at <= end;)

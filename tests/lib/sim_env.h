@@ -50,6 +50,8 @@ bool sim_chance(struct sim *, unsigned per_mille);
 
 bool sim_step(struct sim *);                                /* the next event; false: there is none */
 void sim_run(struct sim *, int64_t ns);                     /* so much time passes */
+/* The next event, if it is not after `end`; else it becomes that late. */
+void sim_run_one(struct sim *, int64_t end_mono_ns);
 /* Until *flag; false: max_ns passed first, or nothing is left to happen. */
 bool sim_run_until(struct sim *, const bool *flag, int64_t max_ns);
 uint64_t sim_events(struct sim *);                          /* how many have run */

@@ -4,7 +4,12 @@
 # A local state that is older than what the host has done since (a restored backup), or that was copied to another host: nothing is lost, no inode
 # number stands for two files.
 . "${0%/*}/lib.sh"
-requires rsync
+
+# Another content into the very same directory.
+restore_state() {
+    find "$state" -mindepth 1 -delete
+    cp -a "$1/." "$state/"
+}
 
 # Numbers of all inodes, each file once; fails if two names share one.
 check_numbers() {
@@ -29,7 +34,7 @@ mkdir "$MNT/c"
 umount_volume
 
 # The older state in the very same directory.
-rsync -aHAX --delete "$TMP/old/" "$state/"
+restore_state "$TMP/old"
 mount_volume
 equals "$(names)" "a b c "
 echo d >"$MNT/d"
@@ -71,7 +76,7 @@ kill_daemon
 cp -a "$state" "$TMP/queued"
 mount_volume
 umount_volume
-rsync -aHAX --delete "$TMP/queued/" "$state/"
+restore_state "$TMP/queued"
 mount_volume
 sync_volume
 check_numbers "queued twice"

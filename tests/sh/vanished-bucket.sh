@@ -12,7 +12,7 @@ new_volume
 mount_volume
 mkdir "$MNT/dir"
 cp "$TMP/cached" "$TMP/not-cached" "$MNT/dir/"
-remount_from_bucket poll=50ms,timeout=1s,drain_timeout=1s
+remount_from_bucket poll=50ms,timeout=300ms,drain_timeout=500ms
 cat "$MNT/dir/cached" >/dev/null
 touch "$MNT/dir/cached" # a host's first change needs the bucket: it makes the host known there
 sync_volume
@@ -42,7 +42,7 @@ check_without_bucket "cached not-cached written-1 " written-2
 # umount says that something is left, a mount without the bucket works, and has it all.
 expect 3 "$ASSETFS" umount "$MNT"
 says 'queued.*next mount'
-expect 0 "$ASSETFS" mount -o poll=50ms,timeout=1s,drain_timeout=1s "$URL" "$MNT"
+expect 0 "$ASSETFS" mount -o poll=50ms,timeout=300ms,drain_timeout=500ms "$URL" "$MNT"
 says 'bucket.*going on with local state'
 check_without_bucket "cached not-cached written-1 written-2 " written-3
 rmdir "$BUCKET"

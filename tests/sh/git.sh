@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# A git repository lives in the mount: init, add, commit, gc, checkout; `git fsck` and `git status` are content, before and after it came out of the bucket.
+. "${0%/*}/lib.sh"
+requires git
+new_volume
+mount_volume
+GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@example.com GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@example.com
+export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
+
+git init -q -b main "$MNT/repo"
+cd "$MNT/repo"
+for n in 1 2 3 4 5 6 7 8 9 10; do
+    echo "file $n" >"file-$n"
+done
+chmod +x file-1
+ln -s file-2 link
+git add .
+git commit -qm first
+git switch -qc branch
+echo changed >file-3
+git rm -q file-4
+git mv file-5 renamed
+git commit -qam second
+git switch -q main
+equals "$(cat file-3)" "file 3"
+git merge -q branch
+git gc -q
+git fsck --strict --no-progress 2>&1 | tee "$TMP/fsck"
+equals "$(git status --porcelain)" ""
+head=$(git rev-parse HEAD)
+cd /
+
+remount_from_bucket
+cd "$MNT/repo"
+git fsck --strict --no-progress
+equals "$(git status --porcelain)" ""
+equals "$(git rev-parse HEAD)" "$head"
+equals "$(git log --format=%s | tr '\n' ' ')" "second first "
+git clone -q "$MNT/repo" "$TMP/clone"
+cmp "$TMP/clone/file-3" file-3
+cd /
+umount_volume
