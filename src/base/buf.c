@@ -56,7 +56,7 @@ int buf_append_byte(struct buf *b, unsigned char c) {
     return buf_append(b, &c, 1);
 }
 
-static int append_va(struct buf *b, const char *fmt, va_list ap) {
+ATTR_PRINTF(2, 0) static int append_va(struct buf *b, const char *fmt, va_list ap) {
     va_list again;
     va_copy(again, ap);
     int n = vsnprintf(NULL, 0, fmt, ap);

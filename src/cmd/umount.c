@@ -99,7 +99,7 @@ static int drain_and_unmount(const char *at, size_t mounted, int64_t timeout) {
     int drained = progress_wait(socket, "drain", timeout, &left, &why);
     if (drained < 0)
         return command_ask_error(at, drained, buf_str(&why));
-    CLEANUP_FREE char *sentence = left.sentence;
+    CLEANUP_FREE char *sentence ATTR_UNUSED = left.sentence;
     int r = unmount(at, false);
     if (r == 0)
         r = mounts_wait_below(at, mounted, GONE_NS);

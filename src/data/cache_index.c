@@ -50,13 +50,13 @@ static const char *const sql[STMT_COUNT] = {
     [DELETE] = "DELETE FROM span WHERE id = ?1 AND span = ?2",
     [OLDEST] =
         "SELECT " COLUMNS " FROM span INDEXED BY span_probation WHERE " ON_PROBATION " ORDER BY used LIMIT 1",
-    [OLDEST_PROTECTED] = "SELECT " COLUMNS " FROM span INDEXED BY span_protected WHERE " IS_PROTECTED
-                         " ORDER BY used_protected LIMIT 1",
+    [OLDEST_PROTECTED] = ("SELECT " COLUMNS " FROM span INDEXED BY span_protected WHERE " IS_PROTECTED
+                          " ORDER BY used_protected LIMIT 1"),
     [RANGE] = "SELECT " COLUMNS " FROM span WHERE id BETWEEN ?1 AND ?2 ORDER BY id, span",
     [ANY] = "SELECT 1 FROM span WHERE id = ?1 LIMIT 1",
     [SUMS] = "SELECT bytes, protected_bytes, last_used FROM state",
-    [ADD_SUMS] = "UPDATE state SET bytes = bytes + ?1, protected_bytes = protected_bytes + ?2,"
-                 " last_used = max(last_used, ?3)",
+    [ADD_SUMS] = ("UPDATE state SET bytes = bytes + ?1, protected_bytes = protected_bytes + ?2,"
+                  " last_used = max(last_used, ?3)"),
     [CLEAN] = "SELECT clean FROM state",
     [SET_CLEAN] = "UPDATE state SET clean = ?1",
 };

@@ -45,6 +45,7 @@ struct spool *spool_ref_dir(struct spool *s) {
 void spool_unref_dir(struct spool *s) {
     if (atomic_fetch_sub(&s->refs, 1) != 1)
         return;
+    kept_digests_free(s);
     close(s->dir_fd);
     pthread_mutex_destroy(&s->lock);
     free((char *)s->cfg.dir);
@@ -101,6 +102,7 @@ void spool_unref(struct spool_file *f) {
     if (!f || atomic_fetch_sub(&f->refs, 1) != 1)
         return;
     struct spool *s = f->spool;
+    file_digest_keep(f);
     if (f->fd >= 0)
         close(f->fd);
     spool_leave_books(f, !atomic_load(&f->removed), true);
@@ -231,6 +233,7 @@ int spool_reopen(struct spool *s, uint64_t id, struct content *base, bool sealed
     atomic_store(&f->sparse, st.st_blocks * 512 < st.st_size);
     atomic_store(&f->sealed, sealed);
     spool_file_recount(f);
+    file_digest_recall(f, &st);
     if (base && st.st_mode & S_IXUSR) {
         int r = reopen_map(f, base, &st);
         if (r < 0)

@@ -8,6 +8,8 @@
  * it is asked for. */
 #define BEHIND_MIN ((uint64_t)8 << 20)
 #define CHUNK ((size_t)256 << 10)
+/* Files closed and not yet opened again whose hashing is remembered: about 1 kB each, and 32 bytes a MiB. */
+#define KEPT_MAX 4096
 
 struct digest_wait {
     struct digest_wait *next;
@@ -25,6 +27,54 @@ void file_digest_destroy(struct file_digest *d) {
     digest_stream_free(d->stream);
     free(d->digests);
     pthread_mutex_destroy(&d->lock);
+}
+
+/* spool.lock held, but at the end. */
+static void drop_kept(struct spool *s, struct kept_digest *k) {
+    HASH_DEL(s->kept, k);
+    digest_stream_free(k->stream);
+    free(k);
+}
+
+void kept_digests_free(struct spool *s) {
+    while (s->kept)
+        drop_kept(s, s->kept);
+}
+
+void file_digest_keep(struct spool_file *f) {
+    struct file_digest *d = &f->digest;
+    struct spool *s = f->spool;
+    struct stat st;
+    if (!d->stream || d->stale || atomic_load(&f->removed) || fstat(f->fd, &st) < 0)
+        return;
+    struct kept_digest *k = xmalloc(sizeof *k);
+    *k = (struct kept_digest){
+        .id = f->id, .st = st, .end = d->end, .claimed = d->claimed, .stream = STEAL_PTR(&d->stream)};
+    SCOPE_LOCK(&s->lock);
+    HASH_ADD(hh, s->kept, id, sizeof k->id, k);
+    if (HASH_COUNT(s->kept) > KEPT_MAX)
+        drop_kept(s, s->kept);
+}
+
+static bool unchanged(const struct stat *a, const struct stat *b) {
+    return a->st_ino == b->st_ino && a->st_size == b->st_size && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+           a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+void file_digest_recall(struct spool_file *f, const struct stat *st) {
+    struct file_digest *d = &f->digest;
+    struct spool *s = f->spool;
+    struct kept_digest *k;
+    SCOPE_LOCK(&s->lock);
+    HASH_FIND(hh, s->kept, &f->id, sizeof f->id, k);
+    if (!k)
+        return;
+    if (unchanged(&k->st, st)) {
+        d->end = k->end;
+        d->claimed = k->claimed;
+        d->stream = STEAL_PTR(&k->stream);
+    }
+    drop_kept(s, k);
 }
 
 /* Feeds [from, to) of the file to the stream; to may be UINT64_MAX: the file's end. -ENODATA: it ends before.

@@ -29,6 +29,8 @@
 #include "data/spool.h"
 #include "data/spool_map.h"
 #include <stdatomic.h>
+#include <sys/stat.h>
+#include <uthash.h>
 
 /* Somebody who waits for room. Owned by the waiter, who is told once, on the loop. */
 struct room_wait {
@@ -52,6 +54,7 @@ struct spool {
     struct room_wait *head, **tail; /* guarded by lock; first come, first served */
     struct env_timer timer;         /* set under lock while the queue is not empty */
     bool wake_posted;               /* guarded by lock */
+    struct kept_digest *kept;       /* guarded by lock; a hash table, oldest first */
 };
 
 struct file_op;
@@ -77,6 +80,16 @@ struct file_digest {
     uint8_t *digests;
     size_t n_digests;
     struct digest_wait *waiters;
+};
+
+/* How far a file was hashed that has just been closed: it is about to be opened again, to be hashed to its end
+ * and uploaded. */
+struct kept_digest {
+    uint64_t id;    /* of the file */
+    struct stat st; /* when it was closed */
+    uint64_t end, claimed;
+    struct digest_stream *stream;
+    UT_hash_handle hh;
 };
 
 enum map_state {
@@ -182,6 +195,11 @@ void file_touch(struct spool_file *);
 /* spool_digest.c */
 void file_digest_init(struct file_digest *);
 void file_digest_destroy(struct file_digest *);
+/* At the last reference: what is hashed is kept for when the file is opened again. */
+void file_digest_keep(struct spool_file *);
+/* A file that has just been opened again, and is as it was when it was closed, goes on from there. */
+void file_digest_recall(struct spool_file *, const struct stat *);
+void kept_digests_free(struct spool *);
 /* [off, off+len) has just been written (before it is acknowledged). */
 void file_digest_wrote(struct spool_file *, uint64_t off, uint64_t len);
 /* Bytes at or beyond off have just changed, by something that is no write in order. */

@@ -122,7 +122,7 @@ static bool can_drain(void *arg) {
     if (!m->tree)
         return false;
     tree_status(m->tree, &st);
-    bool can = st.local_files + st.uploading_files > st.stuck_files && !st.offline;
+    bool can = st.local_files + st.uploading_files > st.stuck_files + st.writing_files && !st.offline;
     tree_status_free(&st);
     return can;
 }

@@ -217,7 +217,7 @@ static char *mount_options(const struct session *s) {
                      s->opt->ro ? ",ro" : "", s->opt->noexec ? ",noexec" : "");
 }
 
-static void log_libfuse(enum fuse_log_level level, const char *fmt, va_list ap) {
+ATTR_PRINTF(2, 0) static void log_libfuse(enum fuse_log_level level, const char *fmt, va_list ap) {
     char line[512];
     vsnprintf(line, sizeof line, fmt, ap);
     line[strcspn(line, "\n")] = '\0';

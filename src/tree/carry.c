@@ -34,12 +34,17 @@ struct carry {
     int err;
 };
 
-/* Bytes that were not hashed yet are equal to nothing: a stand-in content says so. */
+/* Bytes that were not hashed yet are equal to nothing, nor are those of a new file that is open for writing: a stand-in content says so. */
 static struct content *unsettled_content(uint64_t ino) {
     uint8_t id[DIGEST_SIZE];
     CLEANUP_FREE char *what = xasprintf("unsettled %" PRIu64, ino);
     digest_of(what, strlen(what), id);
     return content_new(id, 1, what, NULL, NULL);
+}
+
+static bool is_new_and_open(struct carry *c, uint64_t ino) {
+    const struct before_inode *b = before_find_inode(c->before, ino);
+    return file_is_written(c->tree, ino) && !(b && b->present) && rows_c_inode(c->tree, ino, NULL, NULL, NULL) == 0;
 }
 
 static int load_record(struct carry *c, enum merge_tree which, uint64_t ino, struct record *ret) {
@@ -48,7 +53,7 @@ static int load_record(struct carry *c, enum merge_tree which, uint64_t ino, str
     struct row_pending p;
     if (which == MERGE_V) {
         int r = rows_p_inode(t, ino, ret, &p);
-        if (r == 1 && row_unhashed(&p)) {
+        if (r == 1 && (row_unhashed(&p) || is_new_and_open(c, ino))) {
             content_unref(ret->content);
             ret->content = unsettled_content(ino);
             ret->size = 1;
@@ -284,7 +289,6 @@ static uint64_t source_mint(void *arg) {
 
 static bool touches_name(struct tree *t, const struct before_name *b) {
     struct row_pending_name p;
-    CLEANUP_RECORD struct record rec = {0};
     struct row_name now;
     if (rows_p_name(t, b->parent, b->name, b->n, &p) != 0)
         return true;
@@ -379,9 +383,12 @@ static int write_names(struct carry *c, const struct merge_result *m) {
     return r;
 }
 
-/* The handles of an inode that was split off follow the data. */
+/* The handles of an inode that was split off follow the data, and whoever waits for it. */
 static void move_file(struct tree *t, uint64_t from, uint64_t to) {
     struct file *f = file_find(t, from);
+    for (struct wait *w = t->waits; w; w = w->next)
+        if (w->ino == from)
+            w->ino = to;
     if (!f)
         return;
     HASH_DEL(t->files, f);
@@ -419,11 +426,34 @@ static void real_record(uint64_t source, const struct record *mine, const struct
     content_unref(stand_in);
 }
 
+/* What was written here is not the inode's content any more: it went to a copy, or equals what the others have. */
+static int forget_bytes(struct tree *t, uint64_t ino, struct row_pending *p) {
+    *p = (struct row_pending){.op = p->op, .since = p->since};
+    return rows_p_block(t, ino, p, false);
+}
+
+/* Spool files that nobody will commit. The open file reads what the view has from now on (file_changed). */
+static void remove_bytes(struct tree *t, uint64_t ino, const struct row_pending *p) {
+    struct file *f = file_find(t, ino);
+    file_unnamed(t, ino, p);
+    if (!f)
+        return;
+    f->unnamed = false;
+    if (f->snap)
+        spool_remove(f->snap);
+    if (f->spool)
+        spool_remove(f->spool);
+    spool_unref(f->snap);
+    spool_unref(f->spool);
+    f->snap = f->spool = NULL;
+}
+
 static int write_inode(struct carry *c, const struct merge_result *m, const struct merge_inode *i) {
     struct tree *t = c->tree;
     CLEANUP_RECORD struct record mine = {0}, rec = {0};
     struct row_pending p = {0};
     uint64_t source = copied_from(m, i->ino);
+    const struct merge_pair *split = find_pair(m->copies, m->n_copies, i->ino);
     int r = rows_p_inode(t, source, &mine, &p);
     if (r < 0)
         return r;
@@ -433,6 +463,15 @@ static int write_inode(struct carry *c, const struct merge_result *m, const stru
     } else {
         real_record(source, &mine, i, &rec);
     }
+    if (split) { /* its bytes are in the copy's row already */
+        move_file(t, i->ino, split->to);
+        r = forget_bytes(t, i->ino, &p);
+    } else if ((p.spool || p.snap) && !record_same_content(&rec, &mine)) {
+        remove_bytes(t, i->ino, &p);
+        r = forget_bytes(t, i->ino, &p);
+    }
+    if (r < 0)
+        return r;
     if (rows_c_inode(t, i->ino, NULL, NULL, NULL) != 1 && !p.written)
         p.written = t->op; /* it comes back, or is new: a removal waits for it */
     tree_note_inode(t, i->ino, true);
@@ -453,25 +492,14 @@ static int drop_inode(struct carry *c, const struct merge_result *m, uint64_t in
         return rows_p_drop(t, ino);
     }
     bool there = rows_c_inode(t, ino, NULL, NULL, NULL) == 1;
-    if (there && (p.spool || p.snap)) {
-        CLEANUP_RECORD struct record n = {0};
+    if (there && (p.spool || p.snap))
+        remove_bytes(t, ino, &p); /* equal to what is there now */
+    else if (p.spool || p.snap)
         file_unnamed(t, ino, &p);
-        struct file *f = file_find(t, ino);
-        if (f) { /* open, with bytes that are equal to what is there now */
-            f->unnamed = false;
-            if (rows_c_inode(t, ino, &n, NULL, NULL) == 1 && f->snap && !f->spool) {
-                spool_remove(f->snap);
-                spool_unref(f->snap);
-                f->snap = NULL;
-                content_unref(f->content);
-                f->content = content_ref(n.content);
-                f->size = n.size;
-            }
-        }
-    } else if (p.spool || p.snap) {
-        file_unnamed(t, ino, &p);
-    }
-    return rows_p_drop(t, ino);
+    int dropped = rows_p_drop(t, ino);
+    if (there)
+        file_changed(t, ino);
+    return dropped;
 }
 
 static int add_alias(struct tree *t, const struct merge_pair *pair) {
@@ -488,8 +516,10 @@ static int write_outcome(struct carry *c, const struct merge_result *m) {
     uint64_t *mine = NULL;
     size_t n = pending_inodes_of(c, &mine);
     int r = c->err;
-    for (size_t i = 0; i < m->n_inodes && r == 0; i++)
-        r = write_inode(c, m, &m->inodes[i]);
+    for (int copies = 1; copies >= 0; copies--) /* first, from the rows of what they were */
+        for (size_t i = 0; i < m->n_inodes && r == 0; i++)
+            if ((copied_from(m, m->inodes[i].ino) != m->inodes[i].ino) == copies)
+                r = write_inode(c, m, &m->inodes[i]);
     for (size_t i = 0; i < m->n_aliases && r == 0; i++)
         r = add_alias(t, &m->aliases[i]);
     for (size_t i = 0; i < n && r == 0; i++)

@@ -330,8 +330,16 @@ static bool somebody_waits(const struct tree *t) {
 }
 
 void commit_kick(struct tree *t) {
-    if (!t->started || t->closing || t->read_only || t->cfg.read_only || t->offline || t->inflight.active)
+    if (!t->started || t->closing || t->read_only || t->cfg.read_only || t->offline)
         return;
+    if (t->inflight.active) { /* an outage, or a restart, has interrupted it */
+        if (!t->inflight.putting && !t->commit_armed) {
+            t->commit_armed = true;
+            t->commit_at = env_mono(t->env);
+            env_timer_set(t->env, &t->commit_timer, t->commit_at);
+        }
+        return;
+    }
     if (!t->pending_rows && !(t->session_wanted && needs_session(t)))
         return;
     int64_t now = env_mono(t->env);

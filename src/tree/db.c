@@ -87,7 +87,7 @@ static int user_version(struct db *db, int *ret) {
 static int set_up(struct db *db) {
     int version = 0;
     int r = exec(db, "PRAGMA page_size=1024; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-                     "PRAGMA cache_size=-32768; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=0;");
+                     "PRAGMA cache_size=-32768; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=67108864;");
     if (r == 0)
         r = user_version(db, &version);
     if (r < 0)

@@ -130,6 +130,15 @@ void file_changed(struct tree *t, uint64_t ino) {
     f->foreign = rec.foreign;
 }
 
+uint64_t file_count_writing(struct tree *t) {
+    struct file *f, *next;
+    uint64_t n = 0;
+    HASH_ITER(hh, t->files, f, next) {
+        n += f->spool && f->writers && !f->unnamed;
+    }
+    return n;
+}
+
 static void remove_spooled(struct tree *t, uint64_t id) {
     struct spool_file *s;
     if (!id || spool_reopen(t->cfg.spool, id, NULL, true, &s) < 0)
@@ -258,7 +267,7 @@ static int note_closed(struct file *f) {
     if (r != 1)
         return MIN(r, 0);
     spool_stat(f->spool, &p.size, &p.mtime, NULL);
-    rec.ctime = MAX(rec.ctime, MIN(p.mtime, env_now(t->env)));
+    rec.ctime = row_written_ctime(rec.ctime, p.mtime, env_now(t->env));
     p.due = env_mono(t->env) + t->cfg.settle_ns;
     return rows_p_put(t, f->ino, &rec, &p);
 }

@@ -337,11 +337,8 @@ void tree_poll_now(struct tree *t) {
 }
 
 void tree_used(struct tree *t) {
-    tree_lock(t);
-    int64_t now = env_mono(t->env);
-    bool was_idle = now - t->used_at > IDLE_AFTER_NS;
-    t->used_at = now;
-    tree_unlock(t);
-    if (was_idle)
+    int64_t now = env_mono(t->env), before = atomic_load_explicit(&t->used_at, memory_order_relaxed);
+    atomic_store_explicit(&t->used_at, now, memory_order_relaxed);
+    if (now - before > IDLE_AFTER_NS)
         follow_now(t);
 }

@@ -145,7 +145,7 @@ static bool moved_by_both(struct merge *m, uint64_t ino, struct row **ours, size
                           struct row **theirs, size_t n_theirs) {
     for (enum merge_tree tree = MERGE_C; tree <= MERGE_N; tree++) {
         size_t n;
-        CLEANUP_FREE struct row **rows = merge_rows_of(m, tree, ino, &n);
+        CLEANUP_FREE struct row **rows ATTR_UNUSED = merge_rows_of(m, tree, ino, &n);
         if (n > 1)
             return false;
     }

@@ -51,7 +51,7 @@ static void fill_attr(struct tree *t, uint64_t ino, const struct record *rec, ui
     }
     ret->blocks = (MIN(allocated, ret->size) + 511) / 512;
     if (live) {
-        ret->ctime = MAX(ret->ctime, MIN(ret->mtime, env_now(t->env)));
+        ret->ctime = row_written_ctime(ret->ctime, ret->mtime, env_now(t->env));
     }
 }
 

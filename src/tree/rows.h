@@ -51,6 +51,11 @@ struct row_pending {
     int64_t mtime;
 };
 
+/* The ctime of a file whose bytes were written at mtime. One in the future was set by somebody, with its ctime in the record. */
+static inline int64_t row_written_ctime(int64_t ctime, int64_t mtime, int64_t now) {
+    return mtime <= now ? MAX(ctime, mtime) : ctime;
+}
+
 /* The view's bytes have no content id yet. */
 static inline bool row_unhashed(const struct row_pending *p) {
     return p->spool || (p->snap && p->stage == SNAP_SEALED);

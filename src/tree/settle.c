@@ -193,6 +193,14 @@ static void start_upload(struct settle *s, const uint8_t *digests, size_t n) {
     (void)job;
 }
 
+/* What was written after the snapshot settles in its turn. */
+static void snap_done(struct tree *t, struct row_pending *p) {
+    p->snap = 0;
+    p->stage = SNAP_SEALED;
+    if (p->spool && p->due == INT64_MAX)
+        p->due = env_mono(t->env) + t->cfg.settle_ns;
+}
+
 /* The bytes are not what was recorded before the restart: they are set aside, the inode goes back to what everybody knows. */
 static int set_aside(struct settle *s, struct record *rec) {
     struct tree *t = s->file->tree;
@@ -208,8 +216,7 @@ static int set_aside(struct settle *s, struct record *rec) {
     if (r < 0 || (r = rows_p_inode(t, s->file->ino, NULL, &p)) != 1)
         return MIN(r, 0);
     record_take_content(rec, &c); /* nothing, for a new file: it stays at its name, empty */
-    p.snap = 0;
-    p.stage = SNAP_SEALED;
+    snap_done(t, &p);
     p.op = t->op;
     r = rows_p_block(t, s->file->ino, &p, p.spool != 0);
     return r < 0 ? r : rows_p_settle(t, s->file->ino, rec, &p);
@@ -294,7 +301,7 @@ static void fill_done(void *arg, int err) {
 static int seal_row(struct file *f, struct record *rec, struct row_pending *p) {
     struct tree *t = f->tree;
     spool_stat(f->spool, &p->size, &p->mtime, NULL);
-    rec->ctime = MAX(rec->ctime, MIN(p->mtime, env_now(t->env)));
+    rec->ctime = row_written_ctime(rec->ctime, p->mtime, env_now(t->env));
     p->snap = p->spool;
     p->spool = 0;
     p->stage = SNAP_SEALED;
@@ -320,7 +327,7 @@ static int settle_begin(struct tree *t, uint64_t ino, bool urgent, struct settle
     struct settle *s = xcalloc(1, sizeof *s);
     r = tree_begin(t);
     if (r == 0 && resume) {
-        p.due = INT64_MAX;
+        p.due = INT64_MAX; /* until the snapshot is done with: snap_done() */
         r = tree_end(t, rows_p_put(t, ino, &rec, &p));
     } else if (r == 0) {
         spool_seal(f->spool);
@@ -445,6 +452,13 @@ void settle_kick(struct tree *t) {
         env_timer_set(t->env, &t->settle_timer, at);
 }
 
+bool settle_unhashed(struct tree *t) {
+    sqlite3_stmt *s = db_bind(&t->db, STMT_P_UNHASHED, "");
+    bool any = db_step(s) == 1;
+    db_reset(s);
+    return any;
+}
+
 /* An own entry brought the inode's record; in its transaction. */
 void file_committed(struct tree *t, uint64_t ino) {
     CLEANUP_RECORD struct record rec = {0}, c = {0};
@@ -463,8 +477,7 @@ void file_committed(struct tree *t, uint64_t ino) {
         } else if (spool_reopen(t->cfg.spool, p.snap, NULL, true, &snap) < 0) {
             snap = NULL;
         }
-        p.snap = 0;
-        p.stage = SNAP_SEALED;
+        snap_done(t, &p);
     }
     if (f && !f->spool) {
         content_unref(f->content);
@@ -548,7 +561,7 @@ static int recover_row(struct tree *t, uint64_t ino) {
         r = spool_reopen(t->cfg.spool, p.spool, rec.content, false, &spool);
         if (r == 0) {
             spool_stat(spool, &p.size, &p.mtime, NULL);
-            rec.ctime = MAX(rec.ctime, MIN(p.mtime, env_now(t->env)));
+            rec.ctime = row_written_ctime(rec.ctime, p.mtime, env_now(t->env));
             spool_unref(spool);
         } else {
             log_error("inode %" PRIu64 ": what was written last is lost: spool file %" PRIu64 ": %s", ino, p.spool,

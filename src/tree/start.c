@@ -11,6 +11,8 @@
 #define WINDOW 16
 /* Probes at once while looking for the head. */
 #define PROBES 8
+/* How long a mount waits for what was written before it to be hashed. */
+#define HASH_FIRST_MS 3000
 
 /* Entry 1 */
 
@@ -202,7 +204,7 @@ static int catch_up(struct tree *t, uint64_t head, struct buf *why) {
 /* With local state: is the newest entry we know still there, and the same? 0, -ESTALE (backwards, said so), or trouble. */
 static int check_known(struct tree *t, struct buf *why) {
     CLEANUP_FREE char *key = entry_key(t->cfg.prefix, t->seq);
-    CLEANUP_BUF struct buf now = BUF_INIT(ENTRY_MAX + 1), first = BUF_INIT(ENTRY_MAX + 1);
+    CLEANUP_BUF struct buf now = BUF_INIT(ENTRY_MAX + 1);
     uint8_t volume[VOLUME_ID_SIZE];
     int r = object_get(t->cfg.reader, key, &now, why);
     if (r == 0)
@@ -274,10 +276,27 @@ static void note_started(struct tree *t, int r, const char *why) {
     settle_hand_over(t);
 }
 
+/* Bytes that have no content id yet are equal to nothing: what a restored local state would upload again comes out as a conflicted copy. So they are hashed
+ * before the journal is read on, as far as that goes in a while. */
+static void hash_first(struct tree *t) {
+    for (int i = 0; i < HASH_FIRST_MS / 10; i++) {
+        tree_lock(t);
+        bool left = t->pending_rows && settle_unhashed(t);
+        if (left)
+            settle_kick(t);
+        tree_unlock(t);
+        if (!left)
+            return;
+        usleep(10000);
+    }
+}
+
 int tree_start(struct tree *t, struct buf *why) {
     CLEANUP_BUF struct buf said = BUF_INIT(4096);
     bool local = t->seq > 0;
     uint64_t head = 0;
+    if (local && !t->cfg.read_only && t->cfg.timeout_ns > 0)
+        hash_first(t);
     int r = local ? check_known(t, &said) : begin_volume(t, why);
     if (r < 0 && !local)
         return r;

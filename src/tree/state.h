@@ -139,7 +139,7 @@ struct tree {
     bool stopped;              /* following has ended, for `reason` */
     uint64_t reading_seq;      /* the number that is being read */
     uint64_t second_look;      /* this number opened under no key once: another look decides */
-    int64_t used_at;           /* mono: last use by a program */
+    _Atomic int64_t used_at;   /* mono: last use by a program; not guarded by the lock, every request stores it */
     int64_t head_seen;         /* wall: when the bucket last answered */
     uint64_t head;             /* newest number known to exist */
     unsigned read_failures;
@@ -219,6 +219,7 @@ void follow_after(struct tree *);
 void settle_hand_over(struct tree *);
 void settle_init(struct tree *);
 void settle_kick(struct tree *);
+bool settle_unhashed(struct tree *); /* whether any pending bytes have no content id yet */
 int settle_recover(struct tree *, struct buf *why);
 
 /* file.c */
@@ -228,6 +229,7 @@ void file_set_mtime(struct tree *, uint64_t ino, int64_t mtime); /* under the lo
 bool file_is_open(struct tree *, uint64_t ino);                  /* any handle, under the lock */
 bool file_is_written(struct tree *, uint64_t ino);               /* a writable handle, under the lock */
 bool file_is_stuck(struct tree *, uint64_t ino);
+uint64_t file_count_writing(struct tree *);
 /* The inode has lost its last name, its row goes: what is in the spool belongs to the open file alone, or to nobody. Under the lock. */
 void file_unnamed(struct tree *, uint64_t ino, const struct row_pending *p);
 void file_committed(struct tree *, uint64_t ino); /* an own entry brought its record: under the lock */

@@ -68,7 +68,7 @@ void tree_release(struct tree *t) {
 
 /* Being read-only, being offline */
 
-static void freeze(struct tree *t, const char *fmt, va_list ap) {
+ATTR_PRINTF(2, 0) static void freeze(struct tree *t, const char *fmt, va_list ap) {
     char text[1024];
     vsnprintf(text, sizeof text, fmt, ap);
     if (!t->read_only || !t->reason || strcmp(t->reason, text))
@@ -499,6 +499,7 @@ void tree_status(struct tree *t, struct tree_status *ret) {
     uint64_t spooled = spool_bytes(t->cfg.spool);
     ret->local_bytes = ret->local_files ? spooled - MIN(spooled, ret->uploading_bytes) : 0;
     ret->stuck_files = t->stuck;
+    ret->writing_files = file_count_writing(t);
     ret->pending_changes = (uint64_t)t->pending_rows;
     ret->held_removals = t->pending_rows ? t->held_removals : 0;
     ret->read_only = t->read_only || t->cfg.read_only;

@@ -70,6 +70,7 @@ struct tree_status {
     int64_t head_seen_ns;     /* wall clock when the bucket last answered; 0 never */
     uint64_t local_files, local_bytes;         /* written here, not yet being uploaded */
     uint64_t uploading_files, uploading_bytes; /* being uploaded, or waiting for a place */
+    uint64_t writing_files;   /* of the local ones: open for writing just now, so that nothing of them can leave the spool */
     uint64_t stuck_files;
     uint64_t pending_changes; /* rows that differ from the confirmed tree */
     uint64_t held_removals;   /* removals that wait for an earlier write */

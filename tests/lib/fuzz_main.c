@@ -54,7 +54,7 @@ static void mutate(const struct buf *seed) {
     if (n > 0)
         memcpy(p, seed->data, n);
     for (uint64_t i = below(4) + 1; i > 0; i--) {
-        size_t at = below(n + 1), len = MIN(below(8) + 1, n - at);
+        size_t at = below(n + 1), up_to = below(8) + 1, len = MIN(up_to, n - at);
         switch (below(5)) {
         case 0:
             if (at < n)

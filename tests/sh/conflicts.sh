@@ -5,14 +5,14 @@
 . "${0%/*}/lib.sh"
 A=$TMP/mnt-a B=$TMP/mnt-b
 new_volume
-mount_volume "cache_dir=$TMP/a,host_label=anna,poll=1h" "$A"
+mount_volume "cache_dir=$TMP/a,host_label=anna,poll=1h,settle=1h" "$A"
 echo base >"$A/changed"
 echo base >"$A/removed-by-a"
 mkdir "$A/dir-removed-by-a"
 sync_volume "$A"
-mount_volume "cache_dir=$TMP/b,host_label=bert,poll=1h" "$B"
+mount_volume "cache_dir=$TMP/b,host_label=bert,poll=1h,settle=1h" "$B"
 
-# Neither sees the other meanwhile (poll=1h).
+# Neither sees the other meanwhile (poll=1h), and anna is the first to commit (settle=1h).
 echo "made by anna" >"$A/new"
 echo "made by bert" >"$B/new"
 echo "changed by anna" >"$A/changed"

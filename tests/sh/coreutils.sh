@@ -22,8 +22,8 @@ work() (
     cp copied/"part 1"/file-13.txt copied/"part 1"/one-block.bin # overwrites
     rm -r copied/"part 1"/deep/er
     rmdir copied-inside
-    tar -C "$TMP/tree" -cf - . | (mkdir untarred && tar -C untarred -xpf -)
-    tar -C untarred -cf archive.tar .
+    tar -C "$TMP/tree" --sort=name -cf - . | (mkdir untarred && tar -C untarred -xpf -)
+    tar -C untarred --sort=name -cf archive.tar .
     # What is made by itself gets the time of now: not the same on both sides.
     find . -mindepth 1 -maxdepth 3 -exec touch -h -d '2020-01-01 00:00:00.123456789 UTC' {} +
     touch -d '2020-01-01 UTC' .
@@ -39,7 +39,7 @@ same_tree "$TMP/local" "$MNT"
 remount_from_bucket
 same_tree "$TMP/local" "$MNT"
 
-rm -r "$MNT"/*
+rm -r "${MNT:?}"/*
 equals "$(ls -A "$MNT")" ""
 remount_from_bucket
 equals "$(ls -A "$MNT")" ""

@@ -32,6 +32,7 @@ for offset in 0 $((mib * 524288)) $((mib * 1048576 - 3)); do
         printf 'changed' | dd of="$file" oflag=seek_bytes seek="$offset" conv=notrunc status=none
     done
 done
+sync_volume # longer than drain_timeout, perhaps
 remount_from_bucket
 cmp "$TMP/large" "$MNT/large"
 umount_volume

@@ -6,8 +6,8 @@
 requires getfattr
 A=$TMP/mnt-a B=$TMP/mnt-b
 new_volume
-mount_volume "cache_dir=$TMP/a,host_label=anna,poll=100ms" "$A"
-mount_volume "cache_dir=$TMP/b,host_label=bert,poll=100ms" "$B"
+mount_volume "cache_dir=$TMP/a,host_label=anna,poll=100ms,settle=100ms" "$A"
+mount_volume "cache_dir=$TMP/b,host_label=bert,poll=100ms,settle=100ms" "$B"
 
 has() {
     [ "$(cat "$1")" = "$2" ]

@@ -180,7 +180,7 @@ static void check_shared(struct world *w, struct host *h) {
 /* For -v: both layers of a host. */
 static void tell_layers(struct world *w, struct host *h) {
     static const char query[] = "SELECT group_concat(x, ' ') FROM (SELECT printf('%x/%s=%x', parent, name, ino) AS x FROM c_name UNION ALL SELECT '|' UNION ALL "
-                                "SELECT printf('%x/%s=%x', parent, name, ino) FROM p_name UNION ALL SELECT printf('(%x spool %d snap %d.%d)', ino, spool, snap, stage) FROM p_inode)";
+                                "SELECT printf('%x/%s=%x', parent, name, ino) FROM p_name UNION ALL SELECT printf('(%x spool %d snap %d.%d due %d work %d blocked %d)', ino, spool, snap, stage, due, work, blocked) FROM p_inode)";
     sqlite3_stmt *s;
     if (!verbose || sqlite3_prepare_v2(h->life->box->tree->db.sql, query, -1, &s, NULL) != SQLITE_OK)
         return;
@@ -818,6 +818,7 @@ static void one_step(struct world *w) {
         for (size_t i = 0; i < HANDLES; i++)
             if (h->life->handles[i].opened)
                 close_handle(&h->life->handles[i]);
+        w->victim = NULL;
         tree_box_reopen(h->life->box);
     } else {
         tree_used(h->life->box->tree);
@@ -875,6 +876,7 @@ static void quiesce(struct world *w) {
         struct tree *t = w->hosts[i].life->box->tree;
         fprintf(stderr, "%s: entry %" PRIu64 " of %zu, %" PRId64 " rows pending, %u settling, session %" PRIu64 ", %s\n", w->hosts[i].label, t->seq,
                 mem_bucket_count(w->bucket, ".assetfs/journal/"), t->pending_rows, t->settling, t->session, t->reason ? t->reason : "");
+        tell_layers(w, &w->hosts[i]);
     }
     if (!is_quiet(w))
         failed(w, "it does not become quiet");

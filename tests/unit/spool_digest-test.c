@@ -116,6 +116,52 @@ static void test_hashes_behind_a_writer_in_order(void **state) {
     spool_unref(f);
 }
 
+static struct spool_file *close_and_reopen(struct spool_box *b, struct spool_file *f) {
+    uint64_t id = spool_id(f);
+    spool_unref(f);
+    assert_int_equal(spool_reopen(b->spool, id, NULL, false, &f), 0);
+    return f;
+}
+
+static void test_hashing_goes_on_after_a_close(void **state) {
+    struct spool_box *b = *state;
+    struct spool_file *f = make(b);
+    do_write(b, f, 1, 0, 9 * MIB);
+    do_write(b, f, 1, 9 * MIB, MIB);
+    assert_int_equal(bytes_read, 9 * MIB);
+    f = close_and_reopen(b, f);
+    do_write(b, f, 1, 10 * MIB, MIB);
+    f = close_and_reopen(b, f);
+    seal_and_check(b, f);
+    assert_int_equal(bytes_read, 11 * MIB);
+    spool_unref(f);
+}
+
+static void test_rewriting_after_a_close_hashes_afresh(void **state) {
+    struct spool_box *b = *state;
+    struct spool_file *f = make(b);
+    do_write(b, f, 1, 0, 9 * MIB);
+    f = close_and_reopen(b, f);
+    do_write(b, f, 2, 4 * MIB, 10);
+    f = close_and_reopen(b, f);
+    seal_and_check(b, f);
+    spool_unref(f);
+}
+
+static void test_a_change_behind_our_back_hashes_afresh(void **state) {
+    struct spool_box *b = *state;
+    struct spool_file *f = make(b);
+    do_write(b, f, 1, 0, 9 * MIB);
+    CLEANUP_FREE char *path = xstrdup(spool_path(f));
+    spool_unref(f);
+    assert_int_equal(truncate(path, 10 * MIB), 0);
+    assert_int_equal(spool_reopen(b->spool, 1, NULL, false, &f), 0);
+    bytes_read = 0;
+    seal_and_check(b, f);
+    assert_int_equal(bytes_read, 10 * MIB);
+    spool_unref(f);
+}
+
 static void test_one_job_at_a_time(void **state) {
     struct spool_box *b = *state;
     CLEANUP_RESULT struct spool_result r = {0};
@@ -313,6 +359,9 @@ int main(void) {
         TEST(test_second_question_is_answered_at_once),
         TEST(test_both_who_ask_meanwhile_are_answered),
         TEST(test_hashes_behind_a_writer_in_order),
+        TEST(test_hashing_goes_on_after_a_close),
+        TEST(test_rewriting_after_a_close_hashes_afresh),
+        TEST(test_a_change_behind_our_back_hashes_afresh),
         TEST(test_one_job_at_a_time),
         TEST(test_rewriting_hashed_bytes_hashes_afresh),
         TEST(test_rewriting_while_the_job_waits_hashes_afresh),
