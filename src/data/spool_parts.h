@@ -82,8 +82,8 @@ struct file_digest {
     struct digest_wait *waiters;
 };
 
-/* How far a file was hashed that has just been closed: it is about to be opened again, to be hashed to its end
- * and uploaded. */
+/* How far a file was hashed that has just been closed: it is about to be opened again, to be hashed to its
+ * end and uploaded. */
 struct kept_digest {
     uint64_t id;    /* of the file */
     struct stat st; /* when it was closed */

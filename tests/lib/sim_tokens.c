@@ -121,16 +121,19 @@ static uint64_t *query(struct tree_box *b, const char *sql, size_t *ret_n) {
     return list;
 }
 
+void tokens_of_inode(const struct tokens *t, struct tree_box *b, uint64_t ino, struct token_list *ret) {
+    CLEANUP_RECORD struct record rec = {0};
+    CLEANUP_BUF struct buf data = BUF_INIT(16u << 20);
+    if (rows_c_inode(b->tree, ino, &rec, NULL, NULL) == 1 && S_ISREG(rec.mode))
+        load_content(b, rec.content, &data);
+    tokens_in(t, data.data, data.len, ret);
+}
+
 void tokens_of_confirmed(const struct tokens *t, struct tree_box *b, struct token_list *ret) {
     size_t n;
     CLEANUP_FREE uint64_t *list = query(b, "SELECT ino FROM c_inode", &n);
-    for (size_t i = 0; i < n; i++) {
-        CLEANUP_RECORD struct record rec = {0};
-        CLEANUP_BUF struct buf data = BUF_INIT(16u << 20);
-        if (rows_c_inode(b->tree, list[i], &rec, NULL, NULL) == 1 && S_ISREG(rec.mode))
-            load_content(b, rec.content, &data);
-        tokens_in(t, data.data, data.len, ret);
-    }
+    for (size_t i = 0; i < n; i++)
+        tokens_of_inode(t, b, list[i], ret);
 }
 
 void tokens_of_whole_view(const struct tokens *t, struct tree_box *b, struct token_list *ret) {

@@ -18,7 +18,8 @@
 struct token {
     unsigned host;
     bool acked, gone, loose, copied, shared;
-    unsigned mark; /* scratch of a search */
+    unsigned removers; /* bits of the hosts that removed a copy of it */
+    unsigned mark;     /* scratch of a search */
 };
 
 struct tokens {
@@ -41,6 +42,8 @@ void token_list_free(struct token_list *);
 void tokens_in(const struct tokens *, const unsigned char *p, size_t n, struct token_list *);
 /* Of a file of the view: its bytes are in the spool, or in the bucket. Without waiting. */
 void tokens_of_view(const struct tokens *, struct tree_box *, uint64_t ino, struct token_list *);
+/* Of a file of the confirmed tree. */
+void tokens_of_inode(const struct tokens *, struct tree_box *, uint64_t ino, struct token_list *);
 /* Of everything in the confirmed tree of this host / in its view. */
 void tokens_of_confirmed(const struct tokens *, struct tree_box *, struct token_list *);
 void tokens_of_whole_view(const struct tokens *, struct tree_box *, struct token_list *);

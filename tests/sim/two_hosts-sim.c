@@ -154,9 +154,13 @@ static void note_removed(struct life *l, const struct token_list *before) {
     unsigned mark = ++w->tokens.mark;
     for (size_t i = 0; i < left.n; i++)
         w->tokens.v[left.v[i]].mark = mark;
-    for (size_t i = 0; i < before->n; i++)
-        if (w->tokens.v[before->v[i]].mark != mark)
-            w->tokens.v[before->v[i]].gone = true;
+    for (size_t i = 0; i < before->n; i++) {
+        struct token *t = &w->tokens.v[before->v[i]];
+        t->removers |= 1u << l->host->index;
+        /* Two hosts, each of which removed one of two copies, have together removed both. */
+        if (t->mark != mark || (t->removers & (t->removers - 1)))
+            t->gone = true;
+    }
 }
 
 /* Invariants */
@@ -288,6 +292,7 @@ static struct life *life_new(struct host *h, struct world *w) {
 static void start(struct world *w, struct host *h) {
     say(w, h, "starts%s", h->net.offline ? ", offline" : "");
     life_new(h, w);
+    tell_layers(w, h);
     check_sound(w, h);
     if (h->life->box->tree->seq < h->seen)
         failed(w, "%s was at entry %" PRIu64 " and is at %" PRIu64 " after a restart", h->label, h->seen, h->life->box->tree->seq);
@@ -433,6 +438,20 @@ static struct place pick_file(struct life *l) {
 }
 
 /* A call must answer what the view says that it must. */
+/* Something will stand at this name: what the confirmed tree has there counts as replaced, not as removed, and may be missing before a copy of it is durable. */
+static void will_place(struct life *l, const struct place *p) {
+    struct world *w = l->world;
+    struct tree *t = l->box->tree;
+    struct row_name row;
+    for (size_t i = 0; t->inflight.active && i < w->tokens.n; i++) /* or what it will have in a moment */
+        w->tokens.v[i].loose |= w->tokens.v[i].copied;
+    if (rows_c_name(t, p->dir, p->name, strlen(p->name), &row) == 1) {
+        CLEANUP_TOKENS struct token_list had = {0};
+        tokens_of_inode(&w->tokens, l->box, row.ino, &had);
+        mark_loose(w, &had);
+    }
+}
+
 static void expect(struct life *l, const char *call, const struct place *p, int r, int want) {
     struct world *w = l->world;
     say(w, l->host, "%s %" PRIx64 "/%s: %s", call, p->dir, p->name, r < 0 ? strerror(-r) : "ok");
@@ -446,6 +465,7 @@ static void expect(struct life *l, const char *call, const struct place *p, int 
 static int make(struct life *l, struct place *p, uint32_t mode, const char *target) {
     struct make m = {.mode = mode, .target = target};
     struct attr a = {0};
+    will_place(l, p);
     int r = names_make(l->box->tree, p->dir, p->name, strlen(p->name), &m, &a);
     if (r == 0)
         p->ino = a.ino;
@@ -649,6 +669,9 @@ static void rename_place(struct life *l, const struct place *from, const struct 
         tokens_of_view(&l->world->tokens, l->box, to->ino, &had);
         mark_loose(l->world, &had);
     }
+    will_place(l, to);
+    if (flags)
+        will_place(l, from);
     int r = names_rename(l->box->tree, from->dir, from->name, strlen(from->name), to->dir, to->name, strlen(to->name), flags);
     expect(l, "  to", to, r, want);
     if (r == 0 && replaces && to->nlink == 1)
@@ -666,6 +689,7 @@ static void do_link(struct life *l) {
     struct attr a;
     if (!from.ino)
         return;
+    will_place(l, &to);
     int r = names_link(l->box->tree, from.ino, to.dir, to.name, strlen(to.name), &a);
     expect(l, "link to", &to, r, S_ISDIR(from.mode) ? -EPERM : to.ino ? -EEXIST : 0);
 }
