@@ -114,7 +114,7 @@ struct db {
 };
 
 /* Above this the log should be written back: db_checkpoint(). */
-#define DB_WAL_PAGES 16000
+#define DB_WAL_PAGES 8192
 
 /* Opens or makes it (path, or ":memory:"). -EBADMSG: damaged, or of a newer schema. */
 int db_open(struct db *, const char *path) ATTR_WARN_UNUSED;

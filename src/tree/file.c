@@ -6,6 +6,8 @@
 
 /* An open file settles when it has not been written for so long, or at the latest so long after its first write. */
 #define QUIET_NS (5 * NS_PER_S)
+/* Closed files that keep their descriptor until they settle. */
+#define LINGERING_MAX 256
 
 struct file *file_find(struct tree *t, uint64_t ino) {
     struct file *f;
@@ -151,6 +153,7 @@ void file_unnamed(struct tree *t, uint64_t ino, const struct row_pending *p) {
     struct file *f = file_find(t, ino);
     if (f) {
         f->unnamed = true;
+        file_linger_no_more(f);
         return;
     }
     remove_spooled(t, p->spool);
@@ -272,9 +275,29 @@ static int note_closed(struct file *f) {
     return rows_p_put(t, f->ino, &rec, &p);
 }
 
+void file_linger_no_more(struct file *f) {
+    if (!f->lingers)
+        return;
+    f->lingers = false;
+    f->tree->lingering--;
+    file_put(f);
+}
+
+void file_end_lingering(struct tree *t) {
+    struct file *f, *next;
+    HASH_ITER(hh, t->files, f, next) {
+        file_linger_no_more(f);
+    }
+}
+
 /* The last writer has gone. */
 static void close_writes(struct file *f) {
     struct tree *t = f->tree;
+    if (!f->lingers && t->lingering < LINGERING_MAX && !t->closing) {
+        f->lingers = true;
+        f->refs++;
+        t->lingering++;
+    }
     int r = tree_begin(t);
     if (r == 0)
         r = tree_end(t, note_closed(f));

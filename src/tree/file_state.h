@@ -32,6 +32,7 @@ struct file {
     uint64_t size;     /* of content */
     bool unnamed;      /* without a name: nothing of it goes to the database */
     bool settling;     /* a job of settle.c runs */
+    bool lingers;      /* a reference is kept from the last close to the settling, for the descriptor and what was hashed behind the writer */
     bool foreign;      /* content that this version cannot verify */
     bool stuck;
     int64_t dirty_since, last_write; /* mono */
@@ -43,6 +44,7 @@ struct file {
 int file_get(struct tree *, uint64_t ino, struct file **ret) ATTR_WARN_UNUSED;
 struct file *file_find(struct tree *, uint64_t ino);
 void file_put(struct file *); /* under the lock */
+void file_linger_no_more(struct file *);
 /* Runs what was parked. Without the lock. */
 void file_unpark(struct file *);
 

@@ -348,6 +348,7 @@ static int settle_begin(struct tree *t, uint64_t ino, bool urgent, struct settle
     if (s->expected)
         memcpy(s->id, rec.content->id, DIGEST_SIZE);
     f->settling = true;
+    file_linger_no_more(f); /* the job has a reference of its own */
     t->settling++;
     t->uploading_bytes += size;
     tree_hold(t);

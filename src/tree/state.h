@@ -99,10 +99,10 @@ struct tree {
     int64_t pending_rows_before; /* as of tree_begin() */
     int64_t last_time;
     bool checkpointing;        /* a worker writes the log of tree.db back */
-    int checkpointed_at;       /* db.wal_pages when one last began */
     struct alias *aliases;
     struct orphan *orphans;
     struct file *files;        /* open inodes, by number: file.c */
+    unsigned lingering;        /* of these, closed ones that wait for their settling */
 
     /* Pending rows that equal their confirmed row, kept because an entry in flight may change that: looked at again when its fate is known. */
     struct inval *equals;
@@ -230,6 +230,7 @@ bool file_is_open(struct tree *, uint64_t ino);                  /* any handle, 
 bool file_is_written(struct tree *, uint64_t ino);               /* a writable handle, under the lock */
 bool file_is_stuck(struct tree *, uint64_t ino);
 uint64_t file_count_writing(struct tree *);
+void file_end_lingering(struct tree *); /* before closing: under the lock */
 /* The inode has lost its last name, its row goes: what is in the spool belongs to the open file alone, or to nobody. Under the lock. */
 void file_unnamed(struct tree *, uint64_t ino, const struct row_pending *p);
 void file_committed(struct tree *, uint64_t ino); /* an own entry brought its record: under the lock */

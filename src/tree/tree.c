@@ -185,9 +185,18 @@ int tree_begin(struct tree *t) {
     return r;
 }
 
+/* Two passes beside the work of others, which leave little to do, then one under the lock: only when nobody writes meanwhile does the log begin anew, and it
+ * must, or a long import would fill the disk with it. */
 static void checkpoint_run(void *arg) {
     struct tree *t = arg;
     int r = db_checkpoint(&t->db);
+    if (r == 0)
+        r = db_checkpoint(&t->db);
+    if (r == 0) {
+        tree_lock(t);
+        r = db_checkpoint(&t->db);
+        tree_unlock(t);
+    }
     if (r < 0 && r != -EBUSY)
         log_errno(r, "%s cannot be written", t->db.path);
 }
@@ -201,12 +210,9 @@ static void checkpoint_done(void *arg) {
 }
 
 static void checkpoint_if_due(struct tree *t) {
-    if (t->db.wal_pages < t->checkpointed_at) /* the log has begun anew */
-        t->checkpointed_at = 0;
-    if (t->db.wal_pages < t->checkpointed_at + DB_WAL_PAGES || t->checkpointing || t->closing)
+    if (t->db.wal_pages < DB_WAL_PAGES || t->checkpointing || t->closing)
         return;
     t->checkpointing = true;
-    t->checkpointed_at = t->db.wal_pages;
     tree_hold(t);
     env_work(t->env, checkpoint_run, checkpoint_done, t);
 }
@@ -458,6 +464,7 @@ static void close_on_loop(void *arg) {
         w->err = -EINTR;
     commit_check_waits(t);
     uploader_cancel_all(t->uploader);
+    file_end_lingering(t);
     tree_release(t);
     tree_unlock(t);
 }
