@@ -434,8 +434,8 @@ static int forget_bytes(struct tree *t, uint64_t ino, struct row_pending *p) {
 
 /* Spool files that nobody will commit. The open file reads what the view has from now on (file_changed). */
 static void remove_bytes(struct tree *t, uint64_t ino, const struct row_pending *p) {
-    struct file *f = file_find(t, ino);
     file_unnamed(t, ino, p);
+    struct file *f = file_find(t, ino); /* one that only lingered has gone with its spool files */
     if (!f)
         return;
     f->unnamed = false;
