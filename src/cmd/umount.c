@@ -27,9 +27,9 @@
 
 extern char **environ;
 
-/* fusermount3 says itself what it does not like. */
+/* Whoever may ask the daemon to drain may unmount: what is left as a reason is that it is busy, and our sentence says that better. */
 static int run_fusermount(const char *at, bool lazy) {
-    char *argv[] = {(char *)"fusermount3", (char *)(lazy ? "-uz" : "-u"), (char *)"--", (char *)at, NULL};
+    char *argv[] = {(char *)"fusermount3", (char *)(lazy ? "-uz" : "-uq"), (char *)"--", (char *)at, NULL};
     pid_t pid;
     int status, r = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
     if (r != 0)

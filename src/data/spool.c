@@ -92,6 +92,37 @@ void spool_leave_books(struct spool_file *f, bool files, bool bytes) {
     }
 }
 
+/* A file that has come to be can be found by its number while it is open. */
+static void list(struct spool_file *f) {
+    struct spool *s = f->spool;
+    struct spool_file *other;
+    SCOPE_LOCK(&s->lock);
+    HASH_FIND(hh, s->open, &f->id, sizeof f->id, other);
+    f->listed = !other; /* another one is just being closed */
+    if (f->listed)
+        HASH_ADD(hh, s->open, id, sizeof f->id, f);
+}
+
+static void unlist(struct spool_file *f) {
+    struct spool *s = f->spool;
+    SCOPE_LOCK(&s->lock);
+    if (f->listed)
+        HASH_DEL(s->open, f);
+}
+
+/* Closed by its owner, a file may still be open here: while a job hashes it, for one. A reference, or NULL. */
+static struct spool_file *find_open(struct spool *s, uint64_t id, bool sealed) {
+    struct spool_file *f;
+    SCOPE_LOCK(&s->lock);
+    HASH_FIND(hh, s->open, &id, sizeof id, f);
+    if (!f || atomic_load(&f->removed) || (atomic_load(&f->sealed) && !sealed))
+        return NULL;
+    for (unsigned refs = atomic_load(&f->refs); refs > 0;)
+        if (atomic_compare_exchange_weak(&f->refs, &refs, refs + 1))
+            return f;
+    return NULL;
+}
+
 struct spool_file *spool_ref(struct spool_file *f) {
     if (f)
         atomic_fetch_add(&f->refs, 1);
@@ -102,6 +133,7 @@ void spool_unref(struct spool_file *f) {
     if (!f || atomic_fetch_sub(&f->refs, 1) != 1)
         return;
     struct spool *s = f->spool;
+    unlist(f);
     file_digest_keep(f);
     if (f->fd >= 0)
         close(f->fd);
@@ -182,6 +214,7 @@ int spool_create(struct spool *s, uint64_t id, struct content *base, struct spoo
     int r = base && base->size > 0 ? make_based(f, base) : make_empty(f);
     if (r < 0)
         return give_up(f, r);
+    list(f);
     *ret = f;
     return 0;
 }
@@ -222,7 +255,14 @@ static int reopen_map(struct spool_file *f, struct content *base, const struct s
 }
 
 int spool_reopen(struct spool *s, uint64_t id, struct content *base, bool sealed, struct spool_file **ret) {
-    struct spool_file *f = file_new(s, id);
+    struct spool_file *f = find_open(s, id, sealed);
+    if (f) {
+        if (sealed)
+            spool_seal(f);
+        *ret = f;
+        return 0;
+    }
+    f = file_new(s, id);
     struct stat st;
     f->fd = open(f->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (f->fd < 0 || fstat(f->fd, &st) < 0)
@@ -239,9 +279,10 @@ int spool_reopen(struct spool *s, uint64_t id, struct content *base, bool sealed
         if (r < 0)
             return give_up(f, r);
         file_check_complete(f);
-    } else {
+    } else if (!(st.st_mode & S_IXUSR)) {
         unlink(f->map_path);
-    }
+    } /* else: who does not say what it stands on does not want its bytes, but the next one may */
+    list(f);
     *ret = f;
     return 0;
 }

@@ -55,6 +55,7 @@ struct spool {
     struct env_timer timer;         /* set under lock while the queue is not empty */
     bool wake_posted;               /* guarded by lock */
     struct kept_digest *kept;       /* guarded by lock; a hash table, oldest first */
+    struct spool_file *open;        /* guarded by lock; a hash table, by id */
 };
 
 struct file_op;
@@ -122,6 +123,8 @@ struct spool_file {
     unsigned fills_running;    /* guarded by lock: those that the pump began */
     bool pump_queued;          /* guarded by lock */
     bool dir_synced;           /* guarded by lock */
+    bool listed;               /* in spool.open; guarded by spool.lock */
+    UT_hash_handle hh;
 
     struct file_digest digest;
 };

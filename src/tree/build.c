@@ -17,6 +17,7 @@ struct component {
     uint64_t written; /* oldest write in it, NEVER: none */
     uint64_t removed; /* newest removal in it, 0: none */
     size_t bytes;     /* encoded */
+    uint64_t rewritten; /* an inode of it that was written on after its snapshot, 0: none */
     bool blocked, out, done;
 };
 
@@ -32,6 +33,7 @@ struct build {
     struct visited *visited;
     uint64_t *queue;
     size_t head, tail, queue_cap;
+    uint64_t held_back; /* an inode whose snapshot is held back with a removal, but was written on since */
     uint64_t unseen; /* oldest write among rows that were not looked at */
 };
 
@@ -183,6 +185,8 @@ static int take_inode(struct build *b, struct component *c, uint64_t ino) {
     if (r != 1)
         return MIN(r, 0);
     c->blocked |= p.blocked;
+    if (p.after && !p.blocked)
+        c->rewritten = ino;
     if (p.written)
         c->written = MIN(c->written, p.written);
     int present = rows_c_inode(t, ino, &confirmed, NULL, NULL);
@@ -297,6 +301,8 @@ static uint64_t hold_removals(struct build *b) {
                 continue;
             c->out = true;
             held++;
+            if (c->rewritten)
+                b->held_back = c->rewritten;
             again |= c->written < bar;
             bar = MIN(bar, c->written);
         }
@@ -453,6 +459,7 @@ int build_changes(struct tree *t, struct change **ret, size_t *ret_n, uint64_t *
         order = xcalloc(b.n, sizeof *order);
         r = select_changes(&b, order, &n_order, ret_held);
     }
+    t->supersede = b.held_back;
     *ret = NULL;
     *ret_n = 0;
     if (r == 0 && n_order) {

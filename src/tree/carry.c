@@ -391,6 +391,7 @@ static void move_file(struct tree *t, uint64_t from, uint64_t to) {
             w->ino = to;
     if (!f)
         return;
+    file_wake(f);
     HASH_DEL(t->files, f);
     f->ino = to;
     HASH_ADD(hh, t->files, ino, sizeof f->ino, f);

@@ -149,10 +149,29 @@ static void remove_spooled(struct tree *t, uint64_t id) {
     spool_unref(s);
 }
 
+static void wake_on_loop(void *arg) {
+    struct file *f = arg;
+    struct tree *t = f->tree;
+    file_unpark(f);
+    tree_lock(t);
+    file_put(f);
+    tree_release(t);
+    tree_unlock(t);
+}
+
+void file_wake(struct file *f) {
+    if (!f->parked)
+        return;
+    f->refs++;
+    tree_hold(f->tree);
+    env_post(f->tree->env, wake_on_loop, f);
+}
+
 void file_unnamed(struct tree *t, uint64_t ino, const struct row_pending *p) {
     struct file *f = file_find(t, ino);
     if (f) {
         f->unnamed = true;
+        file_wake(f);
         file_linger_no_more(f);
         return;
     }

@@ -47,5 +47,7 @@ void file_put(struct file *); /* under the lock */
 void file_linger_no_more(struct file *);
 /* Runs what was parked. Without the lock. */
 void file_unpark(struct file *);
+/* What it waited for will not come: it runs soon. Under the lock. */
+void file_wake(struct file *);
 
 #endif

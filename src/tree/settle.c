@@ -110,6 +110,17 @@ static char *content_key(struct tree *t, uint64_t ino, const uint8_t id[DIGEST_S
     return xasprintf("files/%s%s", hex, extension);
 }
 
+/* In a transaction: a snapshot that turned out to be what everybody has already needs no entry. */
+static int drop_if_equal(struct tree *t, uint64_t ino, const struct record *rec) {
+    CLEANUP_RECORD struct record c = {0};
+    int r = rows_c_inode(t, ino, &c, NULL, NULL);
+    if (r == 1 && record_equal(rec, &c)) {
+        file_committed(t, ino);
+        commit_check_waits(t);
+    }
+    return MIN(r, 0);
+}
+
 /* In a transaction. */
 static int set_durable(struct settle *s, const char *key) {
     CLEANUP_RECORD struct record rec = {0};
@@ -128,7 +139,9 @@ static int set_durable(struct settle *s, const char *key) {
     r = rec.content ? rows_object_add(t, rec.content->id, key) : 0;
     if (r == 0)
         r = rows_p_block(t, s->file->ino, &p, false);
-    return r < 0 ? r : rows_p_put(t, s->file->ino, &rec, &p);
+    if (r == 0)
+        r = rows_p_put(t, s->file->ino, &rec, &p);
+    return r < 0 ? r : drop_if_equal(t, s->file->ino, &rec);
 }
 
 static void upload_done(void *arg, int err, const char *key) {
@@ -153,6 +166,9 @@ static void upload_done(void *arg, int err, const char *key) {
         settle_later(s, r, "tree.db cannot be written");
         return;
     }
+    tree_unlock(t);
+    settle_hand_over(t);
+    tree_lock(t);
     settle_end(s);
     commit_kick(t);
     settle_kick(t);
@@ -254,6 +270,8 @@ static int note_digest(struct settle *s, const uint8_t id[DIGEST_SIZE], const ui
     r = known ? rows_p_block(t, s->file->ino, &p, false) : 0;
     if (r == 0)
         r = rows_p_put(t, s->file->ino, &rec, &p);
+    if (r == 0 && known)
+        r = drop_if_equal(t, s->file->ino, &rec);
     return r < 0 ? r : !known;
 }
 
@@ -270,6 +288,7 @@ static void digest_done(void *arg, int err, const uint8_t id[DIGEST_SIZE], const
     if (r == 0)
         r = tree_end(t, note_digest(s, id, digests, n));
     f->refs++;
+    tree_hold(t); /* the job may end here, and its hold with it */
     tree_unlock(t);
     if (r < 0) {
         settle_later(s, r, "tree.db cannot be written");
@@ -282,9 +301,11 @@ static void digest_done(void *arg, int err, const uint8_t id[DIGEST_SIZE], const
         settle_kick(t);
         tree_unlock(t);
     }
+    settle_hand_over(t);
     file_unpark(f);
     tree_lock(t);
     file_put(f);
+    tree_release(t);
     tree_unlock(t);
 }
 
@@ -305,8 +326,10 @@ static int seal_row(struct file *f, struct record *rec, struct row_pending *p) {
     p->snap = p->spool;
     p->spool = 0;
     p->stage = SNAP_SEALED;
+    p->after = 0;
     p->due = INT64_MAX;
-    return rows_p_put(t, f->ino, rec, p);
+    int r = p->blocked ? 0 : rows_p_block(t, f->ino, p, true);
+    return r < 0 ? r : rows_p_put(t, f->ino, rec, p);
 }
 
 /* 1: a job was begun; 0: not now. Under the lock. */
@@ -319,7 +342,8 @@ static int settle_begin(struct tree *t, uint64_t ino, bool urgent, struct settle
         return r;
     r = rows_p_inode(t, ino, &rec, &p);
     bool resume = r == 1 && p.snap && p.stage != SNAP_DURABLE;
-    if (r != 1 || f->settling || f->changing || (p.snap && !resume) || (!resume && !f->spool)) {
+    bool supersede = r == 1 && p.snap && !resume && ino == t->supersede && !t->inflight.active;
+    if (r != 1 || f->settling || f->changing || (p.snap && !resume && !supersede) || (!resume && !f->spool)) {
         file_put(f);
         return MIN(r, 0);
     }
@@ -333,6 +357,9 @@ static int settle_begin(struct tree *t, uint64_t ino, bool urgent, struct settle
         spool_seal(f->spool);
         r = tree_end(t, seal_row(f, &rec, &p));
         if (r == 0) {
+            if (f->snap)
+                spool_remove(f->snap);
+            spool_unref(f->snap);
             f->snap = f->spool;
             f->spool = NULL;
         }

@@ -129,6 +129,8 @@ struct tree {
     int64_t commit_not_before; /* mono: after a win over others, they go first */
     int64_t foreign_at;        /* mono: when another host's entry was last applied */
     uint64_t held_removals;    /* as of the last build */
+    uint64_t supersede;        /* likewise: an inode whose durable snapshot waits with a removal for what was written after it, 0: none. The newer bytes become the snapshot, or
+                                * each would wait for the other */
     struct wait *waits;
     uint64_t wait_number;
 

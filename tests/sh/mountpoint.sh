@@ -42,6 +42,7 @@ equals "$(cat "$MNT/file")" hello
 # A program that is inside keeps it mounted, and writable.
 (cd "$MNT" && exec sleep 1000) &
 inside=$!
+cleanup_fn "kill $inside 2>/dev/null"
 is_inside() {
     [ "$(readlink "/proc/$inside/cwd")" = "$MNT" ]
 }

@@ -324,7 +324,7 @@ static void fsync_done(void *arg, int err) {
     struct handle *c = arg;
     struct life *l = c->life;
     c->busy = false;
-    if (!l->killed && err == 0) {
+    if (!l->killed && err == 0 && !c->file->unnamed) {
         CLEANUP_TOKENS struct token_list there = {0};
         tokens_of_confirmed(&l->world->tokens, l->box, &there);
         must_contain(l->world, l->host, &there, &c->waits, "which fsync said is durable");
@@ -872,7 +872,7 @@ static void end_calls(struct world *w, struct life *l) {
         for (int k = 0; k < 1000 && c->busy; k++)
             pass(w, NS_PER_S);
         if (c->busy)
-            failed(w, "%s: a call is not answered", l->host->label);
+            failed(w, "%s: a call on inode %" PRIx64 " is not answered", l->host->label, c->file->ino);
         if (c->opened)
             close_handle(c);
     }

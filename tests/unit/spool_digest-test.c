@@ -137,6 +137,19 @@ static void test_hashing_goes_on_after_a_close(void **state) {
     spool_unref(f);
 }
 
+static void test_opened_again_while_it_is_hashed(void **state) {
+    struct spool_box *b = *state;
+    CLEANUP_RESULT struct spool_result r = {0};
+    CLEANUP_FREE char *p = xcalloc(1, 9 * MIB);
+    struct spool_file *f = make(b);
+    begin_write(&r, f, p, 9 * MIB, 0);
+    f = close_and_reopen(b, f);
+    assert_int_equal(bytes_read, 0); /* the job has not run */
+    seal_and_check(b, f);
+    assert_int_equal(bytes_read, 9 * MIB);
+    spool_unref(f);
+}
+
 static void test_rewriting_after_a_close_hashes_afresh(void **state) {
     struct spool_box *b = *state;
     struct spool_file *f = make(b);
@@ -360,6 +373,7 @@ int main(void) {
         TEST(test_both_who_ask_meanwhile_are_answered),
         TEST(test_hashes_behind_a_writer_in_order),
         TEST(test_hashing_goes_on_after_a_close),
+        TEST(test_opened_again_while_it_is_hashed),
         TEST(test_rewriting_after_a_close_hashes_afresh),
         TEST(test_a_change_behind_our_back_hashes_afresh),
         TEST(test_one_job_at_a_time),

@@ -64,6 +64,19 @@ static void kill_and_reopen(struct based *t) {
     t->f = f;
 }
 
+/* Who opens it so only wants to remove it, or to look whether it is there. */
+static void test_opened_without_its_base_it_keeps_its_map(void **state) {
+    struct based *t = *state;
+    struct spool_file *f;
+    do_write(t->box, t->f, 2, 0, 100);
+    spool_unref(t->f);
+    assert_int_equal(spool_reopen(t->box->spool, 1, NULL, false, &f), 0);
+    spool_unref(f);
+    assert_int_equal(spool_reopen(t->box->spool, 1, t->base, false, &t->f), 0);
+    assert_true(has_map(t));
+    assert_bytes(t->box, t->f, 2, 0, 100);
+}
+
 static void test_size_is_the_base_s(void **state) {
     struct based *t = *state;
     assert_int_equal(file_size(t->f), BASE);
@@ -572,6 +585,7 @@ static void test_with_threads(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_size_is_the_base_s),
+        TEST(test_opened_without_its_base_it_keeps_its_map),
         TEST(test_read_goes_to_the_base_and_copies_nothing),
         TEST(test_write_to_a_part_copies_that_block_up),
         TEST(test_write_across_blocks_copies_up_its_ends_only),
