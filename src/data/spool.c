@@ -110,7 +110,7 @@ static void unlist(struct spool_file *f) {
         HASH_DEL(s->open, f);
 }
 
-/* Closed by its owner, a file may still be open here: while a job hashes it, for one. A reference, or NULL. */
+/* Closed by its owner, a file may still be open here: while a job hashes it, say. A reference, or NULL. */
 static struct spool_file *find_open(struct spool *s, uint64_t id, bool sealed) {
     struct spool_file *f;
     SCOPE_LOCK(&s->lock);

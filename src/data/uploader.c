@@ -40,7 +40,7 @@ struct upload {
 struct uploader {
     struct uploader_config cfg;
     unsigned parallel;
-    _Atomic unsigned refs; /* the caller's, one a posted kick */
+    _Atomic unsigned refs; /* the caller's, one a posted kick, one while it works on the loop */
 
     pthread_mutex_t lock;
     /* guarded by lock */
@@ -114,9 +114,10 @@ static void tell_stuck(struct upload *j, int err, const char *reason) {
         j->req.stuck(j->req.arg, err, j->stuck);
 }
 
-/* On the loop. The end of a job. */
+/* On the loop. The end of a job. Who learns of it may free the uploader at once, in another thread. */
 static void finish(struct upload *j, int err) {
     struct uploader *u = j->uploader;
+    atomic_fetch_add(&u->refs, 1);
     {
         SCOPE_LOCK(&u->lock);
         u->running -= j->state == RUNNING;
@@ -132,6 +133,7 @@ static void finish(struct upload *j, int err) {
     j->req.done(j->req.arg, err, j->key);
     upload_free(j);
     kick(u);
+    uploader_unref(u);
 }
 
 /* On the loop, when an operation of j's has come back: whether j is still wanted. */
@@ -423,7 +425,10 @@ static void kicked(void *arg) {
 }
 
 static void gate_open(void *arg) {
-    run(arg);
+    struct uploader *u = arg;
+    atomic_fetch_add(&u->refs, 1);
+    run(u);
+    uploader_unref(u);
 }
 
 static void kick(struct uploader *u) {

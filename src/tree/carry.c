@@ -287,6 +287,25 @@ static uint64_t source_mint(void *arg) {
 
 /* Does the entry touch anything this host has changed, or what it leads to? */
 
+static bool touches_inode(struct tree *t, uint64_t ino) {
+    struct row_pending p;
+    sqlite3_stmt *s;
+    if (!ino)
+        return false;
+    if (rows_p_inode(t, ino, NULL, &p) != 0)
+        return true;
+    s = db_bind(&t->db, STMT_P_NAMES_OF, "i", ino);
+    bool named = db_step(s) != 0;
+    db_reset(s);
+    s = db_bind(&t->db, STMT_P_OVER, "i", ino);
+    named |= db_step(s) != 0; /* we took a name from it */
+    db_reset(s);
+    s = db_bind(&t->db, STMT_P_HAS_CHILD, "i", ino);
+    bool children = db_step(s) != 0;
+    db_reset(s);
+    return named || (children && rows_c_inode(t, ino, NULL, NULL, NULL) != 1);
+}
+
 static bool touches_name(struct tree *t, const struct before_name *b) {
     struct row_pending_name p;
     struct row_name now;
@@ -296,24 +315,9 @@ static bool touches_name(struct tree *t, const struct before_name *b) {
         return true; /* into a directory that we have removed */
     if (rows_c_name(t, b->parent, b->name, b->n, &now) < 0)
         return true;
-    return S_ISDIR(b->row.type) || (now.ino && S_ISDIR(now.type)); /* a directory moved: loops, and what lies in it */
-}
-
-static bool touches_inode(struct tree *t, const struct before_inode *b) {
-    struct row_pending p;
-    sqlite3_stmt *s;
-    if (rows_p_inode(t, b->ino, NULL, &p) != 0)
+    if (touches_inode(t, b->row.ino) || touches_inode(t, now.ino))
         return true;
-    s = db_bind(&t->db, STMT_P_NAMES_OF, "i", b->ino);
-    bool named = db_step(s) != 0;
-    db_reset(s);
-    s = db_bind(&t->db, STMT_P_OVER, "i", b->ino);
-    named |= db_step(s) != 0; /* we took a name from it */
-    db_reset(s);
-    s = db_bind(&t->db, STMT_P_HAS_CHILD, "i", b->ino);
-    bool children = db_step(s) != 0;
-    db_reset(s);
-    return named || (children && rows_c_inode(t, b->ino, NULL, NULL, NULL) != 1);
+    return S_ISDIR(b->row.type) || (now.ino && S_ISDIR(now.type)); /* a directory moved: loops, and what lies in it */
 }
 
 static bool is_touched(struct tree *t, const struct before *b) {
@@ -324,7 +328,7 @@ static bool is_touched(struct tree *t, const struct before *b) {
             return true;
     }
     HASH_ITER(hh, b->inodes, i, i2) {
-        if (touches_inode(t, i))
+        if (touches_inode(t, i->ino))
             return true;
     }
     return false;

@@ -351,7 +351,7 @@ static int settle_begin(struct tree *t, uint64_t ino, bool urgent, struct settle
     struct settle *s = xcalloc(1, sizeof *s);
     r = tree_begin(t);
     if (r == 0 && resume) {
-        p.due = INT64_MAX; /* until the snapshot is done with: snap_done() */
+        p.due = p.spool ? env_mono(t->env) + QUIET_NS : INT64_MAX;
         r = tree_end(t, rows_p_put(t, ino, &rec, &p));
     } else if (r == 0) {
         spool_seal(f->spool);

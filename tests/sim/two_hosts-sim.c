@@ -512,6 +512,11 @@ static void lose_content(struct life *l, uint64_t ino) {
     tokens_of_view(&l->world->tokens, l->box, ino, &had);
     mark_gone(l->world, &had);
     mark_loose(l->world, &had);
+    for (size_t i = 0; i < HANDLES; i++) { /* what is being written just now may come before or after */
+        struct handle *c = &l->handles[i];
+        if (c->opened && c->has_token && c->file->ino == ino)
+            l->world->tokens.v[c->token].gone = true;
+    }
 }
 
 static void do_write(struct life *l) {
@@ -850,7 +855,7 @@ static void one_step(struct world *w) {
     }
     if (h->life && h->life->killed)
         bury(h);
-    if (h->life)
+    if (h->life && chance(w, 250))
         check_sound(w, h);
     static const int64_t pauses[] = {0, 0, 0, NS_PER_MS, 50 * NS_PER_MS, NS_PER_S, 3 * NS_PER_S, 8 * NS_PER_S};
     pass(w, pauses[below(w, ARRAY_SIZE(pauses))]);
