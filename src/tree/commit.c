@@ -191,6 +191,8 @@ static int build_entry(struct tree *t) {
     size_t n = 0;
     bool claim = needs_session(t) && (t->session_wanted || !t->session); /* without one nothing can be said, not even what is pending */
     int r = claim || !t->session ? 0 : build_changes(t, &changes, &n, &t->held_removals);
+    if (r == 0 && t->supersede)
+        r = db_run(&t->db, STMT_P_DUE_NOW, "i", t->supersede);
     if (r == 0 && (n || claim)) {
         r = seal_entry(t, changes, n);
         if (r == 0)

@@ -128,6 +128,20 @@ static int apply_parsed(struct tree *t, const struct entry *e, bool ours, struct
     return r == 0 ? save_head(t) : r;
 }
 
+/* A key that was taken into use is announced by an entry under the one before. An id that nobody has announced is garbage that looks like an entry: void, or one
+ * PUT would stop everybody. */
+static bool is_announced(struct tree *t, const void *p, size_t n) {
+    uint8_t id[SEAL_KEY_ID_SIZE];
+    char hex[2 * SEAL_KEY_ID_SIZE + 1], key[sizeof hex + 4];
+    CLEANUP_BUF struct buf item = BUF_INIT(ENTRY_MAX);
+    int format;
+    if (seal_peek(p, n, &format, id) < 0)
+        return false;
+    hex_encode(id, sizeof id, hex);
+    snprintf(key, sizeof key, "key/%s", hex);
+    return rows_c_state(t, key, &item) != 0;
+}
+
 static int refuse(struct tree *t, uint64_t seq, int r) {
     if (r == -ENOKEY)
         tree_stop(t, "journal entry %" PRIu64 " is sealed under a volume key this host does not have; import it with `assetfs key import` "
@@ -146,6 +160,8 @@ int follow_take(struct tree *t, uint64_t seq, const void *p, size_t n) {
     int r = entry_open(p, n, t->cfg.keys, t->cfg.prefix, seq, &e);
     if (r == 0)
         r = check_entry(t, &e);
+    if (r == -ENOKEY && seq > 1 && !is_announced(t, p, n))
+        r = -EBADMSG;
     if (r < 0)
         return refuse(t, seq, r);
     bool ours = commit_is_ours(t, &e);

@@ -209,12 +209,22 @@ static void start_upload(struct settle *s, const uint8_t *digests, size_t n) {
     (void)job;
 }
 
+/* Somebody wants it durable now. */
+static bool waited_for(struct tree *t, uint64_t ino, const struct row_pending *p) {
+    if (p->since <= t->force_op)
+        return true;
+    for (struct wait *w = t->waits; w; w = w->next)
+        if (w->ino == ino)
+            return true;
+    return false;
+}
+
 /* What was written after the snapshot settles in its turn. */
-static void snap_done(struct tree *t, struct row_pending *p) {
+static void snap_done(struct tree *t, uint64_t ino, struct row_pending *p) {
     p->snap = 0;
     p->stage = SNAP_SEALED;
     if (p->spool && p->due == INT64_MAX)
-        p->due = env_mono(t->env) + t->cfg.settle_ns;
+        p->due = waited_for(t, ino, p) ? 0 : env_mono(t->env) + t->cfg.settle_ns;
 }
 
 /* The bytes are not what was recorded before the restart: they are set aside, the inode goes back to what everybody knows. */
@@ -232,7 +242,7 @@ static int set_aside(struct settle *s, struct record *rec) {
     if (r < 0 || (r = rows_p_inode(t, s->file->ino, NULL, &p)) != 1)
         return MIN(r, 0);
     record_take_content(rec, &c); /* nothing, for a new file: it stays at its name, empty */
-    snap_done(t, &p);
+    snap_done(t, s->file->ino, &p);
     p.op = t->op;
     r = rows_p_block(t, s->file->ino, &p, p.spool != 0);
     return r < 0 ? r : rows_p_settle(t, s->file->ino, rec, &p);
@@ -351,7 +361,7 @@ static int settle_begin(struct tree *t, uint64_t ino, bool urgent, struct settle
     struct settle *s = xcalloc(1, sizeof *s);
     r = tree_begin(t);
     if (r == 0 && resume) {
-        p.due = p.spool ? env_mono(t->env) + QUIET_NS : INT64_MAX;
+        p.due = INT64_MAX; /* until snap_done() */
         r = tree_end(t, rows_p_put(t, ino, &rec, &p));
     } else if (r == 0) {
         spool_seal(f->spool);
@@ -403,18 +413,6 @@ static int postpone(struct tree *t, uint64_t ino, int64_t due) {
     return tree_end(t, r);
 }
 
-static bool waited_for(struct tree *t, uint64_t ino) {
-    struct row_pending p;
-    if (rows_p_inode(t, ino, NULL, &p) != 1)
-        return false;
-    if (p.since <= t->force_op)
-        return true;
-    for (struct wait *w = t->waits; w; w = w->next)
-        if (w->ino == ino)
-            return true;
-    return false;
-}
-
 /* The next inode whose spool file is due. *ret_at: when to look again, if none is. */
 static uint64_t next_due(struct tree *t, int64_t now, bool *ret_forced, int64_t *ret_at) {
     uint64_t ino = 0;
@@ -441,13 +439,13 @@ static void settle_tick(void *arg) {
         uint64_t ino = next_due(t, now, &forced, &at);
         if (!ino)
             break;
-        int r = 0;
-        if (!forced && too_early(t, ino, now))
+        struct row_pending p;
+        int r = rows_p_inode(t, ino, NULL, &p);
+        bool urgent = r == 1 && waited_for(t, ino, &p);
+        if (r == 1 && !forced && !urgent && too_early(t, ino, now))
             r = postpone(t, ino, now + QUIET_NS);
-        else
-            r = settle_begin(t, ino, waited_for(t, ino), &s);
-        if (r == 0 && !s && (forced || !too_early(t, ino, now)))
-            r = postpone(t, ino, now + 50 * NS_PER_MS);
+        else if (r == 1 && (r = settle_begin(t, ino, urgent, &s)) == 0)
+            r = postpone(t, ino, p.snap ? INT64_MAX : now + 50 * NS_PER_MS); /* after the snapshot; or after the write that goes on just now */
         if (r < 0) {
             log_errno(r, "inode %" PRIu64 " cannot be uploaded now", ino);
             if (postpone(t, ino, now + RETRY_NS) < 0) {
@@ -505,7 +503,7 @@ void file_committed(struct tree *t, uint64_t ino) {
         } else if (spool_reopen(t->cfg.spool, p.snap, NULL, true, &snap) < 0) {
             snap = NULL;
         }
-        snap_done(t, &p);
+        snap_done(t, ino, &p);
     }
     if (f && !f->spool) {
         content_unref(f->content);

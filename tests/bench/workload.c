@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What the benchmark cannot do with programs that are there anyway: contents that are the same in every run and compress and deduplicate nowhere, files
- * made without a process each, and pages dropped from the cache without being root. The same seed gives the same bytes.
+ * What the benchmark cannot do with programs that are there anyway: contents that are the same in every run
+ * and neither compress nor deduplicate, files made without a process each, and pages dropped from the cache
+ * without being root. The same seed gives the same bytes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -72,7 +73,8 @@ static void make_dir(const char *path) {
         fail(path);
 }
 
-/* Photos and documents: as many between 1 and 2 KiB as between 50 and 100, and one in fifty of 200 to 700. About 34.5 kB on the average. */
+/* Photos and documents: as many between 1 and 2 KiB as between 50 and 100, and one in fifty of 200 to 700.
+ * About 34.5 kB on the average. */
 static uint64_t tree_size(void) {
     uint64_t r = random_next() >> 8;
     if (r % 50 == 0)
@@ -80,6 +82,20 @@ static uint64_t tree_size(void) {
     uint64_t low = (uint64_t)1024 << random_next() % 7; /* 1 to 64 KiB */
     uint64_t high = low == 64u << 10 ? 100u << 10 : 2 * low;
     return low + random_next() % (high - low);
+}
+
+static void set_mtime(const char *path, time_t t) {
+    struct timespec times[2] = {{.tv_sec = t}, {.tv_sec = t}};
+    if (utimensat(AT_FDCWD, path, times, 0) < 0)
+        fail(path);
+}
+
+static int set_dir_mtime(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+    (void)st;
+    (void)ftw;
+    if (type == FTW_DP)
+        set_mtime(path, FIRST_MTIME);
+    return 0;
 }
 
 static void make_tree(const char *dir, uint64_t count, uint64_t seed) {
@@ -91,15 +107,16 @@ static void make_tree(const char *dir, uint64_t count, uint64_t seed) {
         make_dir(dir);
         snprintf(path, sizeof path, "%s/%u", dir, 2015 + (unsigned)(event % 10));
         make_dir(path);
-        snprintf(path, sizeof path, "%s/%u/event %02u", dir, 2015 + (unsigned)(event % 10), (unsigned)(event / 10));
+        snprintf(path, sizeof path, "%s/%u/event %02u", dir, 2015 + (unsigned)(event % 10),
+                 (unsigned)(event / 10));
         make_dir(path);
         snprintf(path, sizeof path, "%s/%u/event %02u/IMG_%05u.%s", dir, 2015 + (unsigned)(event % 10),
                  (unsigned)(event / 10), (unsigned)i, extensions[random_next() % 7]);
         write_file(path, tree_size());
-        struct timespec times[2] = {{.tv_sec = FIRST_MTIME + (time_t)i * 60}, {.tv_sec = FIRST_MTIME + (time_t)i * 60}};
-        if (utimensat(AT_FDCWD, path, times, 0) < 0)
-            fail(path);
+        set_mtime(path, FIRST_MTIME + (time_t)i * 60);
     }
+    if (nftw(dir, set_dir_mtime, 64, FTW_PHYS | FTW_DEPTH) < 0)
+        fail(dir);
 }
 
 /* open, write if there is anything to write, close: no more calls than that. */
@@ -142,10 +159,11 @@ int main(int argc, char **argv) {
             if (nftw(argv[i], drop, 64, FTW_PHYS) < 0)
                 fail(argv[i]);
     } else {
-        fprintf(stderr, "Usage: workload tree DIR COUNT SEED        a tree of photos and documents\n"
-                        "       workload file PATH BYTES SEED       one file\n"
-                        "       workload files DIR COUNT BYTES SEED files of one size in one directory\n"
-                        "       workload drop PATH...               writes to disk, and drops from the page cache\n");
+        fprintf(stderr,
+                "Usage: workload tree DIR COUNT SEED        a tree of photos and documents\n"
+                "       workload file PATH BYTES SEED       one file\n"
+                "       workload files DIR COUNT BYTES SEED files of one size in one directory\n"
+                "       workload drop PATH...               writes to disk, and drops from the page cache\n");
         return 2;
     }
     return 0;

@@ -38,6 +38,12 @@ flip_a_bit() {
     tail -c +102 "$1"
 }
 
+# Looks like an entry under a key that nobody has announced.
+strange_key() {
+    printf "\001"
+    bytes 500
+}
+
 large_entry() {
     bytes 5000000
 }
@@ -48,6 +54,7 @@ spoil text echo "not an entry"
 spoil truncated head -c 100 "$entry"
 spoil altered flip_a_bit "$entry"
 spoil replayed cat "$entry"
+spoil strange-key strange_key
 spoil plain printf '\002\240'
 spoil large large_entry
 equals "$(cat "$MNT/first")" first
