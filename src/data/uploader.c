@@ -434,7 +434,7 @@ static void gate_open(void *arg) {
 static void kick(struct uploader *u) {
     {
         SCOPE_LOCK(&u->lock);
-        if (u->kicked)
+        if (u->kicked || u->closed || (!u->lists[QUEUED] && !u->lists[CANCELLED]))
             return;
         u->kicked = true;
     }

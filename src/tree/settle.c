@@ -566,7 +566,7 @@ static int compare_ids(const void *a, const void *b) {
 
 static bool is_kept(void *arg, uint64_t id) {
     struct kept *k = arg;
-    return bsearch(&id, k->ids, k->n, sizeof *k->ids, compare_ids) != NULL;
+    return k->n && bsearch(&id, k->ids, k->n, sizeof *k->ids, compare_ids);
 }
 
 static void report_lost(void *arg, uint64_t id, const char *path) {
