@@ -22,6 +22,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 #define HOSTS 2
@@ -1024,9 +1025,23 @@ static void free_dead(struct world *w) {
     }
 }
 
+/* A schedule takes a fraction of a second; this one does not end. */
+#define SCHEDULE_MAX_S 120
+static uint64_t running;
+
+static void on_alarm(int sig) {
+    char text[96];
+    (void)sig;
+    int n = snprintf(text, sizeof text, "two_hosts-sim: seed %" PRIu64 " does not come to an end\n", running);
+    if (write(2, text, (size_t)n) == n)
+        abort();
+    _exit(1);
+}
+
 static void run_schedule(uint64_t seed, unsigned steps, struct world *totals) {
     struct world *w = xcalloc(1, sizeof *w);
-    w->seed = seed;
+    w->seed = running = seed;
+    alarm(SCHEDULE_MAX_S);
     w->sim = sim_new(seed);
     w->bucket = mem_bucket_new();
     sim_set_probe(w->sim, probe, w);
@@ -1068,7 +1083,7 @@ int main(int argc, char **argv) {
                                             {"steps", required_argument, NULL, 'n'},
                                             {"schedules", required_argument, NULL, 'c'},
                                             {0}};
-    uint64_t seed = 1, schedules = 300;
+    uint64_t seed = 1, schedules = 150;
     unsigned steps = 120;
     bool one = false;
     for (int o; (o = getopt_long(argc, argv, "v", options, NULL)) != -1;) {
@@ -1084,6 +1099,7 @@ int main(int argc, char **argv) {
             return 2;
     }
     struct world totals = {0};
+    signal(SIGALRM, on_alarm);
     log_set_level(verbose ? LOG_LEVEL_DEBUG : 0);
     if (one)
         schedules = 1;
