@@ -96,11 +96,12 @@ void file_set_mtime(struct tree *t, uint64_t ino, int64_t mtime) {
         spool_set_mtime(f->spool, mtime);
         return;
     }
+    CLEANUP_RECORD struct record rec = {0};
     struct row_pending p;
     struct spool_file *spool;
-    if (f || rows_p_inode(t, ino, NULL, &p) != 1 || !p.spool)
+    if (f || rows_p_inode(t, ino, &rec, &p) != 1 || !p.spool)
         return;
-    if (spool_reopen(t->cfg.spool, p.spool, NULL, false, &spool) == 0) { /* closed, not settled yet */
+    if (spool_reopen(t->cfg.spool, p.spool, rec.content, false, &spool) == 0) { /* closed, not settled yet */
         spool_set_mtime(spool, mtime);
         spool_unref(spool);
     }

@@ -599,7 +599,7 @@ static int recover_row(struct tree *t, uint64_t ino) {
         }
     }
     if (p.snap) {
-        r = spool_reopen(t->cfg.spool, p.snap, NULL, true, &spool);
+        r = spool_reopen(t->cfg.spool, p.snap, p.stage == SNAP_SEALED ? rec.content : NULL, true, &spool);
         if (r == 0) {
             spool_unref(spool);
         } else if (p.stage != SNAP_DURABLE) {
