@@ -559,7 +559,7 @@ static void digests_are_kept_for_reading_offline(void **state) {
     struct box *b = *state;
     struct sample *s = uploaded(b, 1, 66 * MIB);
     CLEANUP_BUF struct buf sealed = BUF_INIT(1 << 20);
-    CLEANUP_FREE char *key = upload_digests(b, s, &sealed);
+    CLEANUP_FREE char *key ATTR_UNUSED = upload_digests(b, s, &sealed);
     check(b, s, 65 * MIB, 10);
     box_reopen(b);
     store_fault_vanish(b->store);
