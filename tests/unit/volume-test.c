@@ -88,8 +88,8 @@ static void a_damaged_memory_is_none(void **state) {
     struct volume again;
     static const char *const texts[] = {"", "url file:///srv/bucket\nprefix .assetfs\nvolume xyz\nkey -\n",
                                         "url file:///srv/bucket\nprefix .assetfs\nkey -\n",
-                                        "url file:///srv/bucket\nprefix .assetfs\nvolume "
-                                        "ab000000000000000000000000000000\nkey 12\n"};
+                                        ("url file:///srv/bucket\nprefix .assetfs\nvolume "
+                                         "ab000000000000000000000000000000\nkey 12\n")};
     opt.cache_dir = xstrdup(*state);
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
         assert_int_equal(file_write_atomic(path, texts[i], strlen(texts[i]), 0600), 0);
