@@ -273,25 +273,29 @@ static int parse_state_edit(struct cbor_in *in, struct state_edit *e) {
     return 0;
 }
 
-/* The arrays are allocated by what was announced, which cborr_array() has bounded by the bytes that are left. */
+/* Arrays are allocated by what was announced, so that must be bounded by what can follow: each item takes at least so many bytes. */
+static int get_count(struct cbor_in *in, size_t item_bytes, size_t *ret) {
+    return cborr_array(in, ret) < 0 || *ret > (size_t)(in->end - in->p) / item_bytes ? -EBADMSG : 0;
+}
+
 static int parse_change(struct cbor_in *in, struct change *c) {
     size_t parts, n;
     if (cborr_array(in, &parts) < 0 || parts < 2)
         return -EBADMSG;
-    if (cborr_array(in, &n) < 0)
+    if (get_count(in, 6, &n) < 0)
         return -EBADMSG;
     c->names = n ? xcalloc(n, sizeof *c->names) : NULL;
     for (c->n_names = 0; c->n_names < n;)
         if (parse_name_edit(in, &c->names[c->n_names++]) < 0)
             return -EBADMSG;
-    if (cborr_array(in, &n) < 0)
+    if (get_count(in, 14, &n) < 0)
         return -EBADMSG;
     c->inodes = n ? xcalloc(n, sizeof *c->inodes) : NULL;
     for (c->n_inodes = 0; c->n_inodes < n;)
         if (parse_inode_edit(in, &c->inodes[c->n_inodes++]) < 0)
             return -EBADMSG;
     if (parts > 2) {
-        if (cborr_array(in, &n) < 0)
+        if (get_count(in, 4, &n) < 0)
             return -EBADMSG;
         c->states = n ? xcalloc(n, sizeof *c->states) : NULL;
         for (c->n_states = 0; c->n_states < n;)
@@ -306,7 +310,7 @@ static int parse_change(struct cbor_in *in, struct change *c) {
 
 static int parse_changes(struct cbor_in *in, struct entry *e) {
     size_t n;
-    if (cborr_array(in, &n) < 0)
+    if (get_count(in, 3, &n) < 0)
         return -EBADMSG;
     e->changes = n ? xcalloc(n, sizeof *e->changes) : NULL;
     for (e->n_changes = 0; e->n_changes < n;)

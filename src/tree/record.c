@@ -294,11 +294,16 @@ static int decode_field(uint64_t field, struct cbor_in *in, struct record *ret, 
 }
 
 static int make_content(struct record *ret, struct parts *p) {
-    if (p->key_prefix && p->id) {
-        char hex[DIGEST_HEX_SIZE];
+    char hex[DIGEST_HEX_SIZE] = "";
+    if (p->id)
         digest_hex(p->id, hex);
+    if (p->id && p->key && strstr(p->key, hex))
+        return -EBADMSG; /* its short form is the one form */
+    if (p->key_prefix && p->id) {
         p->key = xasprintf("%.*s%s%.*s", (int)p->key_prefix_len, p->key_prefix, hex, (int)p->key_suffix_len,
                            p->key_suffix);
+        if (strstr(p->key, hex) != p->key + p->key_prefix_len)
+            return -EBADMSG;
     }
     if (!p->id && !ret->foreign)
         return p->key || p->digests || ret->size ? -EBADMSG : 0;
@@ -315,6 +320,8 @@ static int make_content(struct record *ret, struct parts *p) {
 }
 
 static int check_types(const struct record *r) {
+    if (r->mode & ~(uint32_t)(S_IFMT | 07777))
+        return -EBADMSG;
     switch (r->mode & S_IFMT) {
     case S_IFREG:
         return r->target || r->rdev_major || r->rdev_minor ? -EBADMSG : 0;
@@ -381,7 +388,7 @@ int record_decode(struct cbor_in *in, struct record *ret) {
     }
     free(p.key);
     if (r == 0)
-        r = check_types(&rec);
+        r = (size_t)(at.p - in->p) > RECORD_MAX ? -EBADMSG : check_types(&rec);
     if (r < 0)
         return r;
     *ret = rec;
