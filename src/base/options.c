@@ -9,6 +9,7 @@ enum option_type {
     TYPE_PATH,
     TYPE_STRING,
     TYPE_SIZE,
+    TYPE_COUNT,
     TYPE_DURATION,
     TYPE_DURABILITY,
     TYPE_ID,
@@ -144,6 +145,8 @@ static int parse_value(struct options *o, const struct option_row *row, const ch
         return parse_string(value, field);
     case TYPE_SIZE:
         return size_parse(value, field);
+    case TYPE_COUNT:
+        return parse_number(value, 10, 1024, field);
     case TYPE_DURATION:
         return duration_parse(value, field);
     case TYPE_DURABILITY:
@@ -170,6 +173,8 @@ static const char *expected(enum option_type type) {
         return "a time such as 500ms, 30s or 5m";
     case TYPE_DURABILITY:
         return "bucket, close or local";
+    case TYPE_COUNT:
+        return "a number up to 1024";
     case TYPE_ID:
         return "a number";
     case TYPE_OCTAL:
@@ -347,6 +352,7 @@ int options_check(const struct options *o, struct buf *why) {
         {o->fsync_timeout <= 0 && o->durability != DURABILITY_LOCAL,
          "fsync_timeout must be more than 0: every fsync would fail (durability=local makes it wait for "
          "nothing)"},
+        {o->connections < 1, "connections must be at least 1"},
         {o->poll < 10000000, "poll must be 10ms or more"},
         {!valid_prefix(o->prefix),
          "prefix must be a relative path such as .assetfs, without empty, \".\" and \"..\" parts"},

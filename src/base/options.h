@@ -28,6 +28,17 @@ enum durability { DURABILITY_BUCKET, DURABILITY_CLOSE, DURABILITY_LOCAL };
     X(timeout,        DURATION, "timeout",        "60s",    "TIME",     "how long a read waits for the bucket before it fails")      \
     X(settle,         DURATION, "settle",         "500ms",  "TIME",     "how long a closed file rests before it is uploaded")        \
     X(poll,           DURATION, "poll",           "5s",     "TIME",     "how often to look for other hosts' changes while the mount is in use") \
+    X(endpoint,       STRING,   "endpoint",       NULL,     "URL",      "the S3 server (default: Amazon's of the region)")           \
+    X(region,         STRING,   "region",         NULL,     "NAME",     "the bucket's region (default: AWS_REGION, the profile's, us-east-1)") \
+    X(path_style,     FLAG,     "path_style",     NULL,     NULL,       "address the bucket as endpoint/bucket/, as most servers but Amazon's want it") \
+    X(profile,        STRING,   "profile",        NULL,     "NAME",     "the profile of the shared AWS files to take credentials from") \
+    X(cdn,            STRING,   "cdn",            NULL,     "URL",      "the CDN to read through (default: read from the store itself)") \
+    X(proxy,          STRING,   "proxy",          NULL,     "URL",      "the HTTP proxy (default: as http_proxy, https_proxy and no_proxy say)") \
+    X(ca_file,        PATH,     "ca_file",        NULL,     "FILE",     "certificates to trust instead of the system's (PEM)")       \
+    X(insecure_http,  FLAG,     "insecure_http",  NULL,     NULL,       "allow http:// beyond this machine")                         \
+    X(connections,    COUNT,    "connections",    "32",     "NUMBER",   "how many connections to one server")                        \
+    X(upload_limit,   SIZE,     "upload_limit",   "0",      "SIZE",     "bytes a second that are uploaded at most (0: no limit)")    \
+    X(download_limit, SIZE,     "download_limit", "0",      "SIZE",     "bytes a second that are fetched at most (0: no limit)")     \
     X(prefix,         STRING,   "prefix",         ".assetfs", "NAME",   "where the volume keeps its journal in the bucket")          \
     X(host_label,     STRING,   "host_label",     NULL,     "NAME",     "name of this host in the journal and in conflicted copies (default: the host's name)") \
     X(uid,            ID,       "uid",            NULL,     "UID",      "show every file as owned by this user")                     \
@@ -41,6 +52,7 @@ enum durability { DURABILITY_BUCKET, DURABILITY_CLOSE, DURABILITY_LOCAL };
 #define OPTION_CTYPE_PATH char *
 #define OPTION_CTYPE_STRING char *
 #define OPTION_CTYPE_SIZE uint64_t
+#define OPTION_CTYPE_COUNT int64_t
 #define OPTION_CTYPE_DURATION int64_t       /* ns */
 #define OPTION_CTYPE_DURABILITY enum durability
 #define OPTION_CTYPE_ID int64_t             /* -1: not given */
@@ -52,7 +64,7 @@ struct options {
     OPTIONS(X)
 #undef X
     char *volume; /* as the user named it */
-    char *url;    /* file:///srv/bucket */
+    char *url;    /* file:///srv/bucket, s3://bucket/prefix */
 };
 
 /* Fills in the defaults. options_free() releases the strings. */

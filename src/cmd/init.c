@@ -140,7 +140,7 @@ static int make_volume(struct init *in) {
     in->env = loop_env(in->loop);
     env_random(in->env, in->id, sizeof in->id);
     in->keys = keyring_new();
-    r = store_open(in->env, NULL, in->opt->url, STORE_OPEN_CREATE, &in->stores, &in->why);
+    r = store_open(in->env, NULL, in->opt, STORE_OPEN_CREATE, &in->stores, &in->why);
     if (r == 0)
         r = check_absent(in);
     if (r == 0)

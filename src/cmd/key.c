@@ -21,7 +21,7 @@ static int peek(const struct options *opt, struct volume *ret, struct buf *why) 
     struct store_pair stores = {0};
     int r = loop_new(2, &loop);
     if (r == 0)
-        r = store_open(loop_env(loop), NULL, opt->url, STORE_OPEN_EXISTING, &stores, why);
+        r = store_open(loop_env(loop), NULL, opt, STORE_OPEN_EXISTING, &stores, why);
     if (r == 0)
         r = tree_peek(loop_env(loop), stores.reader, opt->prefix, &ret->plain, ret->key_id, why);
     store_pair_free(&stores);

@@ -76,10 +76,10 @@ static int open_stores(struct mount *m) {
     if (r < 0)
         return fail(m, r, "threads cannot be made");
     m->env = loop_env(m->loop);
-    r = store_open(m->env, &m->counters, m->opt->url, STORE_OPEN_EXISTING, &m->stores, &m->why);
+    r = store_open(m->env, &m->counters, m->opt, STORE_OPEN_EXISTING, &m->stores, &m->why);
     if (r < 0 && r != -EINVAL && volume_recall(m->opt, &m->volume) == 0) {
         buf_reset(&m->why);
-        r = store_open(m->env, &m->counters, m->opt->url, STORE_OPEN_LATER, &m->stores, &m->why);
+        r = store_open(m->env, &m->counters, m->opt, STORE_OPEN_LATER, &m->stores, &m->why);
     }
     return r < 0 ? fail(m, r, "the bucket cannot be opened") : 0;
 }

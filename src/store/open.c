@@ -79,8 +79,9 @@ static int open_dir(struct env *env, struct counters *counters, const char *url,
     return 0;
 }
 
-int store_open(struct env *env, struct counters *counters, const char *url, enum store_open_how how,
-               struct store_pair *ret, struct buf *why) {
+int store_open(struct env *env, struct counters *counters, const struct options *opt,
+               enum store_open_how how, struct store_pair *ret, struct buf *why) {
+    const char *url = opt->url;
     if (!strncmp(url, "file://", strlen("file://")))
         return open_dir(env, counters, url, how, ret, why);
     buf_printf(why, "%s: this build can open file:///absolute/path only", url);

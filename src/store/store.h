@@ -58,6 +58,7 @@ struct store_got {
     const void *data;
     size_t len;
     uint64_t total;
+    bool cached; /* it came out of a cache on the way, and says nothing about the bucket as it is now */
 };
 typedef void (*store_get_done)(void *arg, const struct store_got *got);
 

@@ -27,6 +27,8 @@ sample() {
     FILE | DIR) echo /x ;;
     SIZE) echo 2M ;;
     TIME) echo 2s ;;
+    NUMBER) echo 7 ;;
+    URL) echo https://localhost ;;
     OCTAL) echo 022 ;;
     UID | GID) echo 7 ;;
     NAME) echo name ;;

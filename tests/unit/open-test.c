@@ -28,7 +28,12 @@ static int teardown(void **state) {
 }
 
 static int open_url(const char *url, bool create) {
-    return store_open(fake_env(fake), NULL, url, create, &pair, &why);
+    struct options opt;
+    options_init(&opt);
+    opt.url = xstrdup(url);
+    int r = store_open(fake_env(fake), NULL, &opt, create, &pair, &why);
+    options_free(&opt);
+    return r;
 }
 
 static bool explained(const char *part) {

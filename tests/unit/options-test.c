@@ -65,6 +65,7 @@ static void defaults_pass_the_check(void **state) {
 #define SAMPLE_PATH "=/x"
 #define SAMPLE_STRING "=name"
 #define SAMPLE_SIZE "=2M"
+#define SAMPLE_COUNT "=7"
 #define SAMPLE_DURATION "=2s"
 #define SAMPLE_DURABILITY "=close"
 #define SAMPLE_ID "=7"

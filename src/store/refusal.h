@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What a server's refusal means: ONE table from (operation, who answered, status, code) to an errno of store/store.h and one sentence that says what it means here and what
+ * to look at. It feeds log lines, `assetfs status` and the manual page. Pure.
+ */
+#ifndef ASSETFS_REFUSAL_H
+#define ASSETFS_REFUSAL_H
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "net/http.h"
+
+enum refusal_op { REFUSAL_PUT, REFUSAL_MULTIPART, REFUSAL_GET };
+
+enum refusal_by {
+    BY_S3,    /* S3's XML */
+    BY_CDN,   /* the CDN itself: Server: CloudFront, or an error page where S3's XML should be */
+    BY_OTHER, /* something in between: a proxy, a captive portal, not HTTP at all */
+};
+
+/* An answer taken apart; strings are malloc'd, NULL where the answer has none. */
+struct refusal {
+    enum refusal_op op;
+    enum refusal_by by;
+    int status;
+    char *code, *message;             /* of S3's <Error> */
+    char *region, *endpoint;          /* where to go instead: <Region>, x-amz-bucket-region; <Endpoint>, Location */
+    char *request_id, *id_2, *cf_id;  /* x-amz-request-id, x-amz-id-2, x-amz-cf-id: what AWS's support asks for */
+};
+
+/* Reads any answer, also one below 300 with an <Error> inside (then status stays what it is, and code is set). */
+void refusal_read(const struct http_response *, enum refusal_op, struct refusal *ret);
+void refusal_free(struct refusal *);
+/* The errno of store/store.h. */
+int refusal_errno(const struct refusal *);
+/* "403 AccessDenied by S3 for PutObject of files/…: the writer's policy does not allow s3:PutObject on this key; … (x-amz-request-id …)". One line. */
+void refusal_explain(const struct refusal *, const char *key, struct buf *);
+/* The table itself, for the manual page: each row in turn. */
+bool refusal_row(size_t i, struct buf *ret_when, struct buf *ret_sentence);
+
+#endif
