@@ -8,6 +8,7 @@
 enum option_type {
     TYPE_PATH,
     TYPE_STRING,
+    TYPE_PATTERNS,
     TYPE_SIZE,
     TYPE_COUNT,
     TYPE_DURATION,
@@ -135,6 +136,17 @@ static int parse_string(const char *value, char **field) {
     return 0;
 }
 
+/* Names, or patterns of names, between colons. */
+static int parse_patterns(const char *value, char **field) {
+    for (const char *p = value; *p;) {
+        size_t n = strcspn(p, ":");
+        if (n == 0 || n > 255 || memchr(p, '/', n) || (p[n] == ':' && !p[n + 1]))
+            return -EINVAL;
+        p += n + (p[n] == ':');
+    }
+    return parse_string(value, field);
+}
+
 /* Leaves the field as it was when the value is not one. */
 static int parse_value(struct options *o, const struct option_row *row, const char *value) {
     void *field = field_of(o, row);
@@ -143,6 +155,8 @@ static int parse_value(struct options *o, const struct option_row *row, const ch
         return parse_path(value, field);
     case TYPE_STRING:
         return parse_string(value, field);
+    case TYPE_PATTERNS:
+        return parse_patterns(value, field);
     case TYPE_SIZE:
         return size_parse(value, field);
     case TYPE_COUNT:
@@ -167,6 +181,8 @@ static const char *expected(enum option_type type) {
         return "a path";
     case TYPE_STRING:
         return "a name";
+    case TYPE_PATTERNS:
+        return "none, or patterns of names such as *.tmp:core between colons";
     case TYPE_SIZE:
         return "a size such as 500M or 20G";
     case TYPE_DURATION:
@@ -202,7 +218,7 @@ void options_init(struct options *o) {
 
 void options_free(struct options *o) {
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-        if (rows[i].type == TYPE_PATH || rows[i].type == TYPE_STRING)
+        if (rows[i].type == TYPE_PATH || rows[i].type == TYPE_STRING || rows[i].type == TYPE_PATTERNS)
             free(*(char **)field_of(o, &rows[i]));
     free(o->volume);
     free(o->url);

@@ -39,6 +39,8 @@ enum durability { DURABILITY_BUCKET, DURABILITY_CLOSE, DURABILITY_LOCAL };
     X(connections,    COUNT,    "connections",    "32",     "NUMBER",   "how many connections to one server")                        \
     X(upload_limit,   SIZE,     "upload_limit",   "0",      "SIZE",     "bytes a second that are uploaded at most (0: no limit)")    \
     X(download_limit, SIZE,     "download_limit", "0",      "SIZE",     "bytes a second that are fetched at most (0: no limit)")     \
+    X(temporary,      PATTERNS, "temporary",      NULL,     "PATTERN:...", "further names that are held back until they are renamed, besides those that rsync, browsers and editors use") \
+    X(local_only,     PATTERNS, "local_only",     ".DS_Store:._*:.AppleDouble:.apdisk:.fseventsd:.Spotlight-V100:.TemporaryItems:.Trashes:Thumbs.db:ehthumbs.db:desktop.ini:$RECYCLE.BIN:System Volume Information", "PATTERN:...", "names that stay on this host and are never uploaded; none: every name is shared") \
     X(prefix,         STRING,   "prefix",         ".assetfs", "NAME",   "where the volume keeps its journal in the bucket")          \
     X(host_label,     STRING,   "host_label",     NULL,     "NAME",     "name of this host in the journal and in conflicted copies (default: the host's name)") \
     X(uid,            ID,       "uid",            NULL,     "UID",      "show every file as owned by this user")                     \
@@ -51,6 +53,7 @@ enum durability { DURABILITY_BUCKET, DURABILITY_CLOSE, DURABILITY_LOCAL };
 
 #define OPTION_CTYPE_PATH char *
 #define OPTION_CTYPE_STRING char *
+#define OPTION_CTYPE_PATTERNS char *        /* as tree/name_kind.h takes it */
 #define OPTION_CTYPE_SIZE uint64_t
 #define OPTION_CTYPE_COUNT int64_t
 #define OPTION_CTYPE_DURATION int64_t       /* ns */

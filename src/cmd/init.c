@@ -80,7 +80,10 @@ static int check_put_once(struct init *in) {
     return r;
 }
 
+/* Not asked of a CDN, which might keep the answer: then the put of entry 1 tells. */
 static int check_absent(struct init *in) {
+    if (in->stores.reader != in->stores.writer)
+        return 0;
     CLEANUP_BUF struct buf why = BUF_INIT(65536);
     uint8_t id[SEAL_KEY_ID_SIZE];
     bool plain;
@@ -133,6 +136,14 @@ static int put_superblock(struct init *in) {
                      getgid(), &in->why);
 }
 
+/* The volume is there; whether this host can read it again is another question. */
+static void check_readable(struct init *in) {
+    CLEANUP_BUF struct buf why = BUF_INIT(65536);
+    uint8_t id[16];
+    if (in->stores.http && tree_identify(in->env, in->stores.reader, in->keys, in->opt->prefix, id, &why) < 0)
+        log_warning("the volume was made, but it cannot be read from here yet: %s", why.len ? buf_str(&why) : "unknown");
+}
+
 static int make_volume(struct init *in) {
     int r = loop_new(2, &in->loop);
     if (r < 0)
@@ -149,6 +160,8 @@ static int make_volume(struct init *in) {
         r = save_key(in);
     if (r == 0)
         r = put_superblock(in);
+    if (r == 0)
+        check_readable(in);
     return r;
 }
 

@@ -2,8 +2,18 @@
 #include "data/fetch.h"
 #include "net/retry.h"
 
-static bool is_answer(int err) {
-    return err == -ENOENT || err == -EACCES || err == -EINVAL || err == -ERANGE;
+static bool is_refusal(int err) {
+    return err == -ENOENT || err == -EACCES;
+}
+
+/* Whether got is how it ends, as far as the store is concerned. */
+static bool is_final(struct fetch *f, int err) {
+    bool fresh = f->flags & STORE_FRESH;
+    if (err == 0)
+        return true;
+    if (err == -EINVAL || err == -ERANGE)
+        return fresh;
+    return is_refusal(err) && fresh && env_mono(f->store->env) - f->refused_at >= f->store->absence_ns;
 }
 
 static void try_again(void *arg) {
@@ -12,21 +22,26 @@ static void try_again(void *arg) {
 
 static void on_got(void *arg, const struct store_got *got) {
     struct fetch *f = arg;
-    if (got->err == 0 || (is_answer(got->err) && (f->flags & STORE_FRESH)) || !f->wanted(f)) {
+    struct env *env = f->store->env;
+    if (!is_refusal(got->err))
+        f->refused_at = 0;
+    else if (!f->refused_at)
+        f->refused_at = env_mono(env);
+    if (is_final(f, got->err) || !f->wanted(f)) {
         f->done(f, got);
         return;
     }
-    if (is_answer(got->err)) {
+    bool answered = is_refusal(got->err) || got->err == -EINVAL || got->err == -ERANGE;
+    if (answered && !(f->flags & STORE_FRESH)) {
         f->flags |= STORE_FRESH;
         fetch_start(f);
         return;
     }
-    struct env *env = f->store->env;
     uint64_t random;
     env_random(env, &random, sizeof random);
     f->timer.fn = try_again;
     f->timer.arg = f;
-    env_timer_set(env, &f->timer, env_mono(env) + retry_wait(&retry_fetch, got->err, ++f->failures, random));
+    env_timer_set(env, &f->timer, env_mono(env) + retry_wait(&retry_fetch, -EIO, ++f->failures, random));
 }
 
 void fetch_start(struct fetch *f) {

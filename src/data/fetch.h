@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * One ranged get from the store, tried again as net/retry.h says (retry_fetch) until it succeeds, fails for
- * good, or nobody wants it any more. An absence or a refusal is asked once more, past the caches, and then
- * believed.
+ * good, or nobody wants it any more.
+ *
+ * What is fetched is known to exist: an entry of the journal names it, or a put was told that it is there. So an
+ * absence or a refusal is trouble (a bucket that refuses its CDN, a CDN that remembers an error from before): it
+ * is asked for again, past the caches, for as long as the store's absences may be untrue (absence_ns), and only
+ * then believed. -EINVAL and -ERANGE are asked once more, past the caches.
  *
  * The owner embeds a struct fetch, zeroed, fills in the first part and calls fetch_start() from any thread;
  * everything after that happens on the loop. `done` is called exactly once for each start; the fetch may be
@@ -23,6 +27,7 @@ struct fetch {
     void (*done)(struct fetch *, const struct store_got *got);
 
     unsigned failures;
+    int64_t refused_at; /* mono: when it was first absent or refused; 0: it was not */
     struct env_timer timer;
 };
 

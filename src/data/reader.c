@@ -340,6 +340,20 @@ void reader_read(struct reader *r, struct content *c, uint64_t off, size_t len, 
         ahead_go(r, &ahead);
 }
 
+void reader_ahead(struct reader *r, struct content *c, uint64_t bytes) {
+    struct ahead ahead = {.n = (unsigned)BLOCK_COUNT(MIN(bytes, c->size))};
+    if (ahead.n == 0)
+        return;
+    if (!digests_known(c)) {
+        SCOPE_LOCK(&r->lock);
+        ahead.table = table_find(r, c);
+        if (!ahead.table)
+            return;
+    }
+    ahead.content = content_ref(c);
+    ahead_go(r, &ahead);
+}
+
 int reader_new(const struct reader_config *config, struct reader **ret) {
     CLEANUP_FREE char *digests = xasprintf("%s/digests", config->dir);
     int err = file_make_dirs(digests, 0700);

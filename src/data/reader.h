@@ -52,6 +52,10 @@ struct reader *reader_free(struct reader *);
 void reader_read(struct reader *, struct content *c, uint64_t off, size_t len, struct read_stream *stream, reader_done done,
                  void *arg);
 
+/* Fetches the first `bytes` of it ahead of whoever may read it soon; what is cached or under way already is left alone. Of a content whose digests are
+ * not at hand, nothing. Keeps its own reference to c. */
+void reader_ahead(struct reader *, struct content *c, uint64_t bytes);
+
 /* Keeps a digests object that this host itself made (sealed bytes), so that it need not be fetched. */
 int reader_keep_digests(struct reader *, const uint8_t id[DIGEST_SIZE], const void *sealed, size_t n);
 

@@ -137,6 +137,8 @@ void spool_unref(struct spool_file *f) {
     file_digest_keep(f);
     if (f->fd >= 0)
         close(f->fd);
+    if (atomic_load(&f->leaving))
+        atomic_fetch_sub(&s->leaving, 1);
     spool_leave_books(f, !atomic_load(&f->removed), true);
     spool_map_close(f->map);
     content_unref(f->base);
@@ -293,8 +295,10 @@ void spool_stat(struct spool_file *f, uint64_t *ret_size, int64_t *ret_mtime_ns,
     fstat(f->fd, &st);
     if (ret_size)
         *ret_size = (uint64_t)st.st_size;
-    if (ret_mtime_ns)
-        *ret_mtime_ns = mapped ? spool_map_mtime(f->map) : mtime_of(&st);
+    if (ret_mtime_ns) {
+        int64_t mtime = atomic_load(&f->mtime);
+        *ret_mtime_ns = mtime ? mtime : mapped ? spool_map_mtime(f->map) : mtime_of(&st);
+    }
     if (ret_allocated)
         *ret_allocated = (uint64_t)st.st_blocks * 512;
 }
@@ -304,12 +308,17 @@ int spool_set_mtime(struct spool_file *f, int64_t mtime_ns) {
     struct timespec ts[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = s, .tv_nsec = mtime_ns - s * NS_PER_S}};
     if (atomic_load(&f->map_state) != MAP_NONE)
         spool_map_set_mtime(f->map, mtime_ns);
+    atomic_store(&f->mtime, mtime_ns);
     return futimens(f->fd, ts) < 0 ? -errno : 0;
 }
 
 void spool_seal(struct spool_file *f) {
     if (!atomic_exchange(&f->sealed, true))
         spool_file_recount(f);
+}
+
+void spool_unseal(struct spool_file *f) {
+    atomic_store(&f->sealed, false);
 }
 
 struct sync_job {
@@ -358,8 +367,17 @@ void spool_sync(struct spool_file *f, spool_done done, void *arg) {
     env_work(f->spool->cfg.env, sync_run, sync_done, j);
 }
 
-void spool_to_cache(struct spool_file *f, const struct content *c) {
+/* Its bytes may go before the last reference does: until then there is room to come. */
+static bool begin_leaving(struct spool_file *f) {
     if (atomic_exchange(&f->removed, true))
+        return false;
+    atomic_fetch_add(&f->spool->leaving, 1);
+    atomic_store(&f->leaving, true);
+    return true;
+}
+
+void spool_to_cache(struct spool_file *f, const struct content *c) {
+    if (!begin_leaving(f))
         return;
     bool verified = file_digest_is(f, c->id);
     atomic_store(&f->given, true); /* before the cache may punch holes into it */
@@ -373,7 +391,7 @@ void spool_to_cache(struct spool_file *f, const struct content *c) {
 }
 
 void spool_remove(struct spool_file *f) {
-    if (atomic_exchange(&f->removed, true))
+    if (!begin_leaving(f))
         return;
     unlink(f->path);
     unlink(f->map_path);

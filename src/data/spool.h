@@ -14,11 +14,12 @@
  *             with this one as its base (spool_new_version)
  *
  * The file's own size and mtime are the truth about the inode while it is dirty: they are right after kill -9 without any
- * other record (spool_stat, and spool_set_mtime for utimens).
+ * other record (spool_stat, and spool_set_mtime for utimens). But that the kernel stamps a file up to a tick too early: until then
+ * spool_stat() knows better, and who closes the file writes that down with spool_set_mtime().
  *
  * Room: every write first reserves its bytes. When the disk would fall below min_free the block cache is shrunk; when that does not
- * help the write is parked until spool bytes are freed (an upload finished), and fails -ENOSPC only when `can_drain()` says nothing can free any,
- * or when `timeout_ns` has passed without room. Bytes that were acknowledged are never cut. spool bytes are never evicted.
+ * help the write is parked until spool bytes are freed (an upload finished), and fails -ENOSPC only when `can_drain()` says nothing can free any
+ * and none are just leaving the disk, or when `timeout_ns` has passed without room. Bytes that were acknowledged are never cut. spool bytes are never evicted.
  *
  * Threads: functions may be called from any thread. Calls that change one spool file are made one at a time by the caller except where a completion is
  * pending: spool_write/spool_read of different ranges may overlap in time and are ordered per block inside. Completions run in the caller's
@@ -40,7 +41,8 @@ struct spool_config {
     uint64_t min_free;
     uint64_t max_file_size;    /* -EFBIG above */
     int64_t timeout_ns;        /* how long a parked write waits for room */
-    /* True while uploads are going on or queued that can free spool bytes. Called without locks. */
+    /* True while anything is queued or under way that will free spool bytes: until spool_to_cache() or spool_remove() has been called for them. Called without locks,
+     * with the write that asks still under way. */
     bool (*can_drain)(void *arg);
     void *arg;
 };
@@ -87,6 +89,8 @@ void spool_sync(struct spool_file *, spool_done done, void *arg);
 
 /* No more writes. Idempotent. The caller has seen to it that none is under way. */
 void spool_seal(struct spool_file *);
+/* A snapshot that nothing has been or will be made of: it is written on. The caller has seen to it that nobody fills, hashes or uploads it. */
+void spool_unseal(struct spool_file *);
 /* The digest of the whole file and of its blocks; of a SEALED, filled file. Hashes on a worker what was not hashed while it was written. */
 void spool_digest(struct spool_file *, spool_digest_done done, void *arg);
 

@@ -30,15 +30,12 @@ struct fill {
     _Atomic int through;
 };
 
-static int64_t coarse_now(void) {
-    struct timespec ts;
-    clock_gettime(CLOCK_REALTIME_COARSE, &ts); /* the clock the kernel stamps files with */
-    return (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
-
+/* The kernel stamps the file itself by a clock that is up to 10 ms behind: what was made and then written would be older than it was. */
 void file_touch(struct spool_file *f) {
+    int64_t now = env_now(f->spool->cfg.env);
+    atomic_store(&f->mtime, now);
     if (atomic_load(&f->map_state) != MAP_NONE)
-        spool_map_set_mtime(f->map, coarse_now());
+        spool_map_set_mtime(f->map, now);
 }
 
 struct claim *claim_find(struct spool_file *f, uint64_t first, uint64_t end) {

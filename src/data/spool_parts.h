@@ -47,6 +47,7 @@ struct spool {
     _Atomic unsigned refs;   /* the caller's, one a file, one a posted wake */
 
     _Atomic uint64_t bytes, files;
+    _Atomic unsigned leaving; /* files without a name here whose descriptor is still open: it holds their bytes */
     _Atomic int64_t credit;   /* bytes that may be written before the disk is asked again */
     _Atomic unsigned waiting; /* length of the queue below */
 
@@ -106,13 +107,15 @@ struct spool_file {
     int fd;
     _Atomic unsigned refs;
     _Atomic bool sealed;
-    _Atomic bool removed; /* its name is gone: unlinked, or given away */
+    _Atomic bool removed; /* its name is gone: unlinked, given away, or set aside */
+    _Atomic bool leaving; /* counted in spool.leaving */
     _Atomic bool given; /* behind the descriptor is now somebody else's file (the cache punches holes): not to
                            be read */
     _Atomic uint64_t high;      /* end of the furthest write: growth beyond it takes room */
     _Atomic bool sparse;        /* has holes below `high`: every write may take room */
     _Atomic uint64_t allocated; /* what spool.bytes holds for this file */
     _Atomic int map_state;      /* enum map_state; changes under lock */
+    _Atomic int64_t mtime;      /* ns, of the last change since it was opened here; 0: the file's or the map's */
 
     pthread_mutex_t lock;
     struct spool_map *map;     /* mapped until the file is closed; bits and limit guarded by lock */
@@ -192,7 +195,7 @@ int fill_block(struct spool_file *, struct claim *) ATTR_WARN_UNUSED;
 /* A map whose last block has just come: to be called without locks after bits were set or the limit was
  * lowered. */
 void file_check_complete(struct spool_file *);
-/* The mtime is now "now", if the map keeps it. To be called before the file's bytes change. */
+/* The mtime is now "now". To be called before the file's bytes change. */
 void file_touch(struct spool_file *);
 
 /* spool_digest.c */

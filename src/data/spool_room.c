@@ -29,21 +29,37 @@ static bool look(struct spool *s, uint64_t need) {
     return true;
 }
 
-/* Looks, and asks the cache for what is missing. */
-static bool find_room(struct spool *s, uint64_t need, bool full) {
-    if (!full && look(s, need))
-        return true;
+static uint64_t shrink_cache(struct spool *s, uint64_t need, bool full) {
     if (!s->cfg.cache)
-        return false;
+        return 0;
     int64_t room = full ? 0 : disk_room(s);
     uint64_t missing = room < 0 ? need + (uint64_t)-room : need - MIN(need, (uint64_t)room);
-    if (block_cache_shrink(s->cfg.cache, MAX(missing, SHRINK_MIN)) == 0)
-        return false;
-    return look(s, need);
+    return block_cache_shrink(s->cfg.cache, MAX(missing, SHRINK_MIN));
+}
+
+/* Bytes that no file of the spool needs any more and that the disk still holds: a removed file that somebody
+ * has open, blocks that another thread is just taking out of the cache. */
+static bool some_are_leaving(struct spool *s) {
+    return atomic_load(&s->leaving) > 0 || (s->cfg.cache && block_cache_bytes(s->cfg.cache) > 0);
 }
 
 static bool can_drain(struct spool *s) {
     return s->cfg.can_drain && s->cfg.can_drain(s->cfg.arg);
+}
+
+/* Looks, and asks the cache for what is missing. 0; -EAGAIN: there may be room later; -ENOSPC.
+ *
+ * Bytes on their way out pass from what can drain to a descriptor and the cache, and from there to the disk.
+ * They are asked for in this order, the disk last: what is in none of the places before is found on it. */
+static int find_room(struct spool *s, uint64_t need, bool full) {
+    if (!full && look(s, need))
+        return 0;
+    bool later = can_drain(s);
+    uint64_t freed = shrink_cache(s, need, full);
+    later |= some_are_leaving(s);
+    if ((!full || freed) && look(s, need))
+        return 0;
+    return later ? -EAGAIN : -ENOSPC;
 }
 
 /* lock held, queue not empty */
@@ -69,9 +85,9 @@ static void pop(struct spool *s) {
 static void serve(void *arg) {
     struct spool *s = spool_ref_dir(arg); /* a waiter may hold the last file */
     for (struct room_wait *w; (w = first(s));) {
-        int err = 0;
-        if (!find_room(s, w->need, false)) {
-            if (env_mono(s->cfg.env) < w->deadline && can_drain(s))
+        int err = find_room(s, w->need, false);
+        if (err == -EAGAIN) {
+            if (env_mono(s->cfg.env) < w->deadline)
                 break;
             err = -ENOSPC;
         }
@@ -128,10 +144,11 @@ static void enqueue(struct spool *s, struct room_wait *w) {
 }
 
 int room_get(struct spool *s, struct room_wait *w, bool full) {
-    bool drains = can_drain(s);
-    if ((atomic_load(&s->waiting) == 0 || !drains) && find_room(s, w->need, full))
+    bool queue = atomic_load(&s->waiting) > 0 && can_drain(s);
+    int r = queue ? -EAGAIN : find_room(s, w->need, full);
+    if (r == 0)
         return 0;
-    if (!drains || (w->deadline && env_mono(s->cfg.env) >= w->deadline))
+    if (r == -ENOSPC || (w->deadline && env_mono(s->cfg.env) >= w->deadline))
         return -ENOSPC;
     SCOPE_LOCK(&s->lock);
     enqueue(s, w);

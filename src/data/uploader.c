@@ -5,8 +5,11 @@
 
 /* When one job fails, the others probably would, too. So after a failure nothing new begins until the gate
  * opens (exponential in the failures since the last success), and then one job at a time until something
- * succeeds. Urgent jobs pass the gate. What is only one object's fault (-EINVAL) shuts no gate. */
+ * succeeds. Urgent jobs pass the gate. What is only one object's fault (-EINVAL), or one that
+ * is there and cannot be read yet (-ENOENT), shuts no gate. */
 #define ALTERNATIVES 16
+/* An object that a put was told of and that cannot be read yet (a CDN remembers that it was not there) is looked for so often before it is put again. */
+#define CHECKS 8
 /* How much of an object is fetched at once to be hashed: small, for it is hashed on the loop. */
 #define VERIFY_SIZE (2 * BLOCK_SIZE)
 #define DIGESTS_OBJECT_MAX ((size_t)1 << 30)
@@ -28,6 +31,7 @@ struct upload {
     enum upload_phase phase;
     unsigned alternative;
     unsigned failures;
+    unsigned checks; /* in vain, since the last put */
     char *key;
     char *digests_key;
     struct buf sealed; /* the digests object */
@@ -49,6 +53,7 @@ struct uploader {
     unsigned failures; /* since the last success */
     int64_t gate;      /* mono; nothing that is not urgent begins before */
     bool kicked, closed;
+    bool cancels; /* whatever is submitted, too */
     struct env_timer gate_timer;
 };
 
@@ -170,7 +175,7 @@ static void try_again(struct upload *j, enum upload_phase phase, int err, const 
     j->failures++;
     {
         SCOPE_LOCK(&u->lock);
-        if (err != -EINVAL) {
+        if (err != -EINVAL && err != -ENOENT) {
             u->failures++;
             u->gate = now + retry_wait(&retry_upload, -EIO, u->failures, random[0]);
         }
@@ -226,7 +231,7 @@ static void object_got(void *arg, const struct store_got *got) {
     if (!wanted(j))
         return;
     if (got->err < 0 && got->err != -ERANGE) {
-        try_again(j, PUT_OBJECT, got->err, got->why);
+        try_again(j, ++j->checks < CHECKS ? CHECK_OBJECT : PUT_OBJECT, got->err, got->why);
         return;
     }
     uint64_t have = digest_stream_bytes(j->check), left = j->req.size - have;
@@ -278,6 +283,7 @@ static void object_put(void *arg, int err, const char *why) {
 
 static void put_object(struct upload *j) {
     j->check = digest_stream_free(j->check);
+    j->checks = 0;
     j->put = (struct store_put){.key = j->key,
                                 .fd = spool_fd(j->req.file),
                                 .size = j->req.size,
@@ -506,7 +512,10 @@ struct upload *uploader_submit(struct uploader *u, const struct upload_request *
         SCOPE_LOCK(&u->lock);
         j->state = QUEUED;
         DL_APPEND(u->lists[QUEUED], j);
-        if (j->urgent)
+        j->cancelled = u->cancels;
+        if (j->cancelled)
+            move_to(j, CANCELLED);
+        else if (j->urgent)
             move_to(j, QUEUED);
     }
     kick(u);
@@ -527,6 +536,7 @@ void uploader_cancel_all(struct uploader *u) {
     {
         SCOPE_LOCK(&u->lock);
         struct upload *j, *next;
+        u->cancels = true;
         for (int i = 0; i < CANCELLED; i++) {
             DL_FOREACH_SAFE (u->lists[i], j, next) {
                 j->cancelled = true;

@@ -56,7 +56,8 @@ struct uploader *uploader_new(const struct uploader_config *);
 struct uploader *uploader_free(struct uploader *);
 struct upload *uploader_submit(struct uploader *, const struct upload_request *) ATTR_WARN_UNUSED;
 void uploader_cancel(struct uploader *, struct upload *); /* a put under way is finished and then forgotten */
-/* Every job, as uploader_cancel(): each done runs on the loop, -ECANCELED, when its put under way has come back. */
+/* Every job, as uploader_cancel(): each done runs on the loop, -ECANCELED, when its put under way has come back. So does every job that is submitted from now on: the
+ * uploader is about to be freed. */
 void uploader_cancel_all(struct uploader *);
 void uploader_hurry(struct uploader *, struct upload *);  /* becomes urgent; also ends a backoff */
 /* Ends every backoff: the network or the set-up is said to be better. */

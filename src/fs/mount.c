@@ -2,6 +2,7 @@
 #include "fs/mount.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/mime.h"
 #include "base/units.h"
 #include "data/block_cache.h"
 #include "data/reader.h"
@@ -14,6 +15,7 @@
 #include "fs/session.h"
 #include "fs/state_dir.h"
 #include "fs/volume.h"
+#include "tree/name_kind.h"
 #include <inttypes.h>
 #include <limits.h>
 #include <pwd.h>
@@ -46,6 +48,9 @@ struct mount {
     struct spool *spool;
     char *control_path;
     struct session *session;
+    struct name_rules *names;
+    struct mime *mime;
+    struct ahead *ahead;
     struct tree *tree;
     struct serve serve;
     struct control *control;
@@ -118,13 +123,7 @@ static void open_log(struct mount *m) {
 
 static bool can_drain(void *arg) {
     struct mount *m = arg;
-    struct tree_status st;
-    if (!m->tree)
-        return false;
-    tree_status(m->tree, &st);
-    bool can = st.local_files + st.uploading_files > st.stuck_files + st.writing_files && !st.offline;
-    tree_status_free(&st);
-    return can;
+    return m->tree && tree_can_drain(m->tree);
 }
 
 static int open_data(struct mount *m) {
@@ -179,6 +178,10 @@ static int open_tree(struct mount *m) {
     int r = session_new(m->env, &m->counters, opt, m->stores.reader, m->at, m->control_path, &m->session);
     if (r < 0)
         return fail(m, r, "threads cannot be made");
+    m->names = name_rules_new(opt->temporary, opt->local_only);
+    m->mime = mime_load();
+    if (!mime_count(m->mime))
+        log_warning("this system has no MIME database (shared-mime-info or media-types): objects get no Content-Type");
     struct tree_config config = {.env = m->env,
                                  .counters = &m->counters,
                                  .writer = m->stores.writer,
@@ -197,6 +200,8 @@ static int open_tree(struct mount *m) {
                                  .fsync_timeout_ns = opt->fsync_timeout,
                                  .timeout_ns = opt->timeout,
                                  .read_only = opt->ro,
+                                 .names = m->names,
+                                 .mime = m->mime,
                                  .hooks = session_hooks(m->session)};
     block_signals(false); /* the next two may take a while */
     r = tree_open(&config, &m->tree, &m->why);
@@ -204,6 +209,7 @@ static int open_tree(struct mount *m) {
         r = tree_start(m->tree, &m->why);
     block_signals(true);
     m->session->tree = m->tree;
+    m->session->ahead = m->ahead = ahead_new(m->tree, m->reader, opt->read_ahead);
     return r < 0 ? fail(m, r, "the volume cannot be opened") : 0;
 }
 
@@ -280,13 +286,17 @@ static void cancel_trim(void *arg) {
     env_timer_cancel(m->env, &m->trim_log);
 }
 
-/* Completions run until the loop is gone: the stores and the session, which they use, go after it. */
+/* Completions run until the loop is gone: the stores and the session, which they use, go after it. What is on its way to the bucket is broken off: whoever wanted to wait for it has done so. */
 static void stop(struct mount *m) {
     m->control = control_free(m->control);
+    store_pair_stop(&m->stores);
     if (m->session)
         session_close_files(m->session);
+    m->ahead = ahead_free(m->ahead);
     if (m->tree)
         m->tree = tree_close(m->tree);
+    m->names = name_rules_free(m->names);
+    m->mime = mime_free(m->mime);
     if (m->reader)
         m->reader = reader_free(m->reader);
     if (m->spool)

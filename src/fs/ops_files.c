@@ -16,14 +16,15 @@ static struct handle *handle_of(const struct fuse_file_info *fi) {
     return (struct handle *)(uintptr_t)fi->fh;
 }
 
+/* Cut by us, not by file_open(): the answer waits for it. */
 static int open_handle(struct session *s, uint64_t ino, struct fuse_file_info *fi) {
     struct file *file;
-    int r = file_open(s->tree, ino, fi->flags & (O_ACCMODE | O_TRUNC), &file);
+    int r = file_open(s->tree, ino, fi->flags & O_ACCMODE, &file);
     if (r < 0)
         return r;
     struct handle *h = xcalloc(1, sizeof *h);
     h->file = file;
-    h->flags = fi->flags & (O_ACCMODE | O_TRUNC);
+    h->flags = fi->flags & O_ACCMODE;
     session_add_handle(s, h);
     if (wire_kills_privs())
         session_drop_privs(s, ino);
@@ -38,25 +39,80 @@ static void close_handle(struct session *s, struct handle *h) {
     free(h);
 }
 
+/* An open that has its handle, and is to be answered. */
+struct open_call {
+    struct session *s;
+    fuse_req_t req;
+    struct fuse_file_info fi;
+    uint64_t seen;
+    bool creates;
+    struct attr attr; /* where it creates */
+};
+
+/* What the kernel did not get it will not release. */
+static void reply_opened(struct open_call *c) {
+    struct session *s = c->s;
+    struct fuse_entry_param e;
+    if (!c->creates) {
+        if (fuse_reply_open(c->req, &c->fi) < 0)
+            close_handle(s, handle_of(&c->fi));
+        return;
+    }
+    entry_param(s, &c->attr, c->seen, &e);
+    if (fuse_reply_create(c->req, &e, &c->fi) < 0) {
+        lookups_sub(s->lookups, c->attr.ino, 1);
+        close_handle(s, handle_of(&c->fi));
+    }
+}
+
+static void was_cut(void *arg, int err) {
+    struct open_call *c = arg;
+    int r = err;
+    if (r == 0 && c->creates)
+        r = names_getattr(c->s->tree, c->attr.ino, &c->attr);
+    if (r == 0) {
+        reply_opened(c);
+    } else {
+        close_handle(c->s, handle_of(&c->fi));
+        reply_err(c->req, r);
+    }
+    free(c);
+}
+
+/* With O_TRUNC when it is cut, which a snapshot that is being hashed may hold up: nobody shall see the old
+ * bytes through the new descriptor. O_RDONLY | O_TRUNC cuts too. */
+static void finish_open(struct open_call *c, uint64_t ino) {
+    if (!(c->fi.flags & O_TRUNC))
+        reply_opened(c);
+    else
+        file_truncate(c->s->tree, ino, 0, was_cut, xmemdup(c, sizeof *c));
+}
+
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi) {
     bool change = (fi->flags & O_ACCMODE) != O_RDONLY || (fi->flags & O_TRUNC);
     struct session *s = change ? session_begin_change(req, OP_OPEN) : session_begin(req, OP_OPEN);
     if (!s)
         return;
     int r = open_handle(s, ino, fi);
-    if (r < 0)
+    if (r < 0) {
         reply_err(req, r);
-    else if (fuse_reply_open(req, fi) < 0)
-        close_handle(s, handle_of(fi)); /* the kernel will not release what it did not get */
+        return;
+    }
+    finish_open(&(struct open_call){.s = s, .req = req, .fi = *fi}, ino);
+    if (!change)
+        ahead_opened(s->ahead, ino);
 }
 
-/* Makes the file, or takes the one that another host made before the kernel heard of it. */
+/* Makes the file, in which case there is nothing to be cut, or takes the one that another host made before
+ * the kernel heard of it. */
 static int make_or_find(struct session *s, fuse_req_t req, uint64_t parent, const char *name, mode_t mode,
-                        int flags, struct attr *ret) {
+                        int *flags, struct attr *ret) {
     const struct fuse_ctx *ctx = fuse_req_ctx(req);
     struct make m = {.mode = S_IFREG | (mode & 07777), .uid = ctx->uid, .gid = ctx->gid};
     int r = names_make(s->tree, parent, name, strlen(name), &m, ret);
-    if (r != -EEXIST || (flags & O_EXCL))
+    if (r == 0)
+        *flags &= ~O_TRUNC;
+    if (r != -EEXIST || (*flags & O_EXCL))
         return r;
     r = names_lookup(s->tree, parent, name, strlen(name), ret);
     return r < 0 ? r : S_ISREG(ret->mode) ? 0 : S_ISDIR(ret->mode) ? -EISDIR : -ESTALE;
@@ -67,23 +123,16 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
     struct session *s = session_begin_change(req, OP_CREATE);
     if (!s)
         return;
-    uint64_t seen = atomic_load(&s->changes);
-    struct attr a;
-    int r = make_or_find(s, req, parent, name, mode, fi->flags, &a);
+    struct open_call c = {.s = s, .req = req, .seen = atomic_load(&s->changes), .creates = true};
+    int r = make_or_find(s, req, parent, name, mode, &fi->flags, &c.attr);
     if (r == 0)
-        r = open_handle(s, a.ino, fi);
+        r = open_handle(s, c.attr.ino, fi);
     if (r < 0) {
         reply_err(req, r);
         return;
     }
-    if (fi->flags & O_TRUNC)
-        a.size = a.blocks = 0; /* opening it has just cut it */
-    struct fuse_entry_param e;
-    entry_param(s, &a, seen, &e);
-    if (fuse_reply_create(req, &e, fi) < 0) {
-        lookups_sub(s->lookups, a.ino, 1);
-        close_handle(s, handle_of(fi));
-    }
+    c.fi = *fi;
+    finish_open(&c, c.attr.ino);
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t ino ATTR_UNUSED, struct fuse_file_info *fi) {

@@ -53,18 +53,19 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
         reply_attr(s, req, &a, seen);
 }
 
-static int64_t time_of(struct session *s, bool now, struct timespec ts) {
-    return now ? env_now(s->env) : ts.tv_sec * NS_PER_S + ts.tv_nsec;
+static int64_t time_of(int64_t now, bool is_now, struct timespec ts) {
+    return is_now ? now : ts.tv_sec * NS_PER_S + ts.tv_nsec;
 }
 
 static struct setattr to_setattr(struct session *s, const struct stat *st, int what) {
+    int64_t now = env_now(s->env);
     struct setattr sa = {.mode = st->st_mode & 07777, .uid = st->st_uid, .gid = st->st_gid};
     sa.what = (what & FUSE_SET_ATTR_MODE ? SET_MODE : 0) | (what & FUSE_SET_ATTR_UID ? SET_UID : 0) |
               (what & FUSE_SET_ATTR_GID ? SET_GID : 0) | (what & FUSE_SET_ATTR_ATIME ? SET_ATIME : 0) |
               (what & FUSE_SET_ATTR_MTIME ? SET_MTIME : 0) | (what & FUSE_SET_ATTR_CTIME ? SET_CTIME : 0);
-    sa.atime = time_of(s, what & FUSE_SET_ATTR_ATIME_NOW, st->st_atim);
-    sa.mtime = time_of(s, what & FUSE_SET_ATTR_MTIME_NOW, st->st_mtim);
-    sa.ctime = time_of(s, false, st->st_ctim);
+    sa.atime = time_of(now, what & FUSE_SET_ATTR_ATIME_NOW, st->st_atim);
+    sa.mtime = time_of(now, what & FUSE_SET_ATTR_MTIME_NOW, st->st_mtim);
+    sa.ctime = time_of(now, false, st->st_ctim);
     return sa;
 }
 
@@ -72,6 +73,7 @@ struct setattr_call {
     struct session *s;
     fuse_req_t req;
     uint64_t ino;
+    bool sets; /* more than the size */
     struct setattr sa;
 };
 
@@ -81,8 +83,7 @@ static void setattr_rest(void *arg, int err) {
     struct attr a;
     int r = err;
     if (r == 0)
-        r = c->sa.what ? names_setattr(c->s->tree, c->ino, &c->sa, &a)
-                       : names_getattr(c->s->tree, c->ino, &a);
+        r = c->sets ? names_setattr(c->s->tree, c->ino, &c->sa, &a) : names_getattr(c->s->tree, c->ino, &a);
     if (r < 0)
         reply_err(c->req, r);
     else
@@ -90,6 +91,8 @@ static void setattr_rest(void *arg, int err) {
     free(c);
 }
 
+/* A request that sets nothing is a chown(-1, -1) or comes before fallocate(2): it moves ctime, and takes suid
+ * and sgid away as a change of owner does. */
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what,
                        struct fuse_file_info *fi ATTR_UNUSED) {
     struct session *s = session_begin_change(req, OP_SETATTR);
@@ -97,8 +100,9 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what
         return;
     struct setattr_call *c = xcalloc(1, sizeof *c);
     *c = (struct setattr_call){.s = s, .req = req, .ino = ino, .sa = to_setattr(s, st, what)};
-    bool truncate = what & FUSE_SET_ATTR_SIZE;
-    if (wire_kills_privs() || (wire_has_killpriv() && (what & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))))
+    bool truncate = what & FUSE_SET_ATTR_SIZE, owner = what & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID);
+    c->sets = c->sa.what || !truncate;
+    if (wire_kills_privs() || (wire_has_killpriv() && (owner || what == 0)))
         session_drop_privs(s, ino);
     if (truncate)
         file_truncate(s->tree, ino, (uint64_t)st->st_size, setattr_rest, c);

@@ -25,6 +25,7 @@ static void collect(struct serve *v, struct fs_status *ret, uint64_t counts[OP_C
         .cache_bytes = block_cache_bytes(v->cache),
         .spool_bytes = spool_bytes(v->spool),
         .refuses = session_refuses(s),
+        .local_only = s->opt->local_only,
         .counters = s->counters,
         .op_names = op_names,
         .op_counts = counts,

@@ -19,6 +19,7 @@
 #include <fuse_lowlevel.h>
 
 #include "base/options.h"
+#include "fs/ahead.h"
 #include "fs/lookups.h"
 #include "fs/notify.h"
 #include "tree/file.h"
@@ -80,7 +81,8 @@ struct session {
     struct counters *counters;
     const struct options *opt;
     struct store *store; /* for the address of an object */
-    struct tree *tree;   /* set before session_mount() */
+    struct tree *tree;   /* set before session_mount(), and so is */
+    struct ahead *ahead;
     const char *mountpoint, *control_path;
     /* Runs on a thread of its own once: 0 when the mount answers. */
     void (*ready)(void *arg, int err);

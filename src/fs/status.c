@@ -31,6 +31,7 @@ static void json_tree(struct buf *b, const struct tree_status *t) {
     json_number(b, "sequence", t->sequence);
     json_number(b, "head", t->head);
     json_time(b, "head_seen", t->head_seen_ns);
+    json_time(b, "head_unproven_since", t->head_unproven_ns);
     json_number(b, "local_files", t->local_files);
     json_number(b, "local_bytes", t->local_bytes);
     json_number(b, "uploading_files", t->uploading_files);
@@ -38,6 +39,8 @@ static void json_tree(struct buf *b, const struct tree_status *t) {
     json_number(b, "stuck_files", t->stuck_files);
     json_number(b, "held_removals", t->held_removals);
     json_number(b, "pending_changes", t->pending_changes);
+    json_number(b, "local_only_files", t->local_only_files);
+    json_number(b, "local_only_bytes", t->local_only_bytes);
     json_bool(b, "read_only", t->read_only);
     json_bool(b, "offline", t->offline);
     json_text(b, "reason", t->reason);
@@ -50,6 +53,7 @@ void status_json(const struct fs_status *s, struct buf *b) {
     json_text(b, "mountpoint", s->mountpoint);
     json_number(b, "pid", (uint64_t)getpid());
     json_tree(b, &s->tree);
+    json_text(b, "local_only", s->local_only);
     json_bool(b, "draining", s->refuses);
     json_number(b, "cache_bytes", s->cache_bytes);
     json_number(b, "spool_bytes", s->spool_bytes);
@@ -91,6 +95,14 @@ static void text_queue(struct buf *b, const struct tree_status *t) {
                    t->stuck_files == 1 ? "" : "s", t->stuck_reason ? t->stuck_reason : "refused");
 }
 
+static void text_local_only(struct buf *b, const struct fs_status *s) {
+    char size[UNITS_SIZE];
+    uint64_t files = s->tree.local_only_files;
+    if (files)
+        buf_printf(b, "  %-12s %" PRIu64 " file%s, %s: by name (%s)\n", "local only", files, files == 1 ? "" : "s",
+                   size_format(s->tree.local_only_bytes, size), s->local_only ? s->local_only : "none");
+}
+
 static void text_head(struct buf *b, const struct fs_status *s) {
     char age[UNITS_SIZE];
     const struct tree_status *t = &s->tree;
@@ -101,6 +113,11 @@ static void text_head(struct buf *b, const struct fs_status *s) {
         buf_printf(b, ", the bucket answered %s ago",
                    duration_format(MAX(s->now_ns - t->head_seen_ns, 0), age));
     buf_append_byte(b, '\n');
+    if (t->head_unproven_ns)
+        buf_printf(b,
+                   "  %-12s journal entries come out of a cache: for %s nothing has shown that %" PRIu64
+                   " is the newest\n",
+                   "UNPROVEN", duration_format(MAX(s->now_ns - t->head_unproven_ns, 0), age), t->sequence);
     if (t->offline)
         buf_printf(b, "  %-12s %s\n", "OFFLINE", t->reason ? t->reason : "the bucket does not answer");
     else if (t->read_only)
@@ -113,6 +130,7 @@ void status_text(const struct fs_status *s, struct buf *b) {
     buf_printf(b, "  %-12s %s\n", "volume", s->tree.volume);
     text_head(b, s);
     text_queue(b, &s->tree);
+    text_local_only(b, s);
     buf_printf(b, "  %-12s %s cached, %s in the spool\n", "disk", size_format(s->cache_bytes, cache),
                size_format(s->spool_bytes, spool));
     buf_printf(b, "  %-12s %" PRIu64 " hits, %" PRIu64 " misses\n", "cache",

@@ -14,6 +14,7 @@ struct fs_status {
     struct tree_status tree;
     uint64_t cache_bytes, spool_bytes;
     bool refuses; /* a drain is going on */
+    const char *local_only; /* the option: names that stay on this host */
     const struct counters *counters;
     /* Requests by operation. */
     const char *const *op_names;

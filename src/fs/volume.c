@@ -17,9 +17,10 @@ static void set_id(struct volume *v, const uint8_t id[16]) {
     hex_encode(v->id, sizeof v->id, v->id_hex);
 }
 
-/* ROOT/volumes/<sha256 of URL and prefix>, malloc'd, or NULL. */
+/* ROOT/volumes/<sha256 of URL, prefix and place>, malloc'd, or NULL. */
 static char *memory_path(const struct options *opt) {
-    CLEANUP_FREE char *root = state_dir_root(), *text = xasprintf("%s\n%s\n", opt->url, opt->prefix);
+    CLEANUP_FREE char *root = state_dir_root(), *place = store_place(opt);
+    CLEANUP_FREE char *text = xasprintf("%s\n%s\n%s%s", opt->url, opt->prefix, place, *place ? "\n" : "");
     uint8_t digest[DIGEST_SIZE];
     char hex[DIGEST_HEX_SIZE];
     digest_of(text, strlen(text), digest);
@@ -38,10 +39,11 @@ static char *line_of(const char *text, const char *word) {
 
 static int parse_memory(const char *text, const struct options *opt, struct volume *ret) {
     CLEANUP_FREE char *url = line_of(text, "url"), *prefix = line_of(text, "prefix"),
-                      *volume = line_of(text, "volume"), *key = line_of(text, "key");
+                      *place = line_of(text, "place"), *volume = line_of(text, "volume"),
+                      *key = line_of(text, "key"), *here = store_place(opt);
     uint8_t id[16];
     if (!url || !prefix || !volume || !key || strcmp(url, opt->url) || strcmp(prefix, opt->prefix) ||
-        hex_decode(volume, id, sizeof id) < 0)
+        strcmp(place ? place : "", here) || hex_decode(volume, id, sizeof id) < 0)
         return -ENOENT;
     ret->plain = !strcmp(key, "-");
     if (!ret->plain && hex_decode(key, ret->key_id, sizeof ret->key_id) < 0)
@@ -80,7 +82,11 @@ void volume_remember(const struct volume *v, const struct options *opt, const ch
     char key[2 * SEAL_KEY_ID_SIZE + 1] = "-";
     if (!v->plain)
         hex_encode(v->key_id, sizeof v->key_id, key);
-    buf_printf(&text, "url %s\nprefix %s\nvolume %s\nkey %s\n", opt->url, opt->prefix, v->id_hex, key);
+    CLEANUP_FREE char *place = store_place(opt);
+    buf_printf(&text, "url %s\nprefix %s\n", opt->url, opt->prefix);
+    if (*place)
+        buf_printf(&text, "place %s\n", place);
+    buf_printf(&text, "volume %s\nkey %s\n", v->id_hex, key);
     CLEANUP_FREE char *by_url = memory_path(opt), *root = state_dir_root();
     CLEANUP_FREE char *dir = root ? xasprintf("%s/volumes", root) : NULL;
     CLEANUP_FREE char *by_dir = xasprintf("%s/volume", state_dir);
@@ -169,9 +175,11 @@ static int load_keys(struct volume *v, const struct options *opt, struct buf *wh
     return r;
 }
 
-/* Trouble may be waited out with what is remembered; "there is no volume" is an answer. */
-static bool is_answer(int err) {
-    return err == -ENOENT || err == -EMEDIUMTYPE || err == -ENOKEY;
+/* Trouble may be waited out with what is remembered; "there is no volume" is an answer. From S3 it is not: a
+ * bucket that refuses says the same, and where a volume was known the mount goes on from local state, until
+ * the first entry shows again. */
+static bool is_answer(int err, const struct options *opt) {
+    return (err == -ENOENT && strncmp(opt->url, "s3://", 5)) || err == -EMEDIUMTYPE || err == -ENOKEY;
 }
 
 static int ask(struct env *env, struct store *reader, const struct options *opt, struct volume *ret,
@@ -193,7 +201,7 @@ int volume_find(struct env *env, struct store *reader, const struct options *opt
     int r = ask(env, reader, opt, ret, why);
     if (r < 0)
         volume_free(ret);
-    if (r == 0 || is_answer(r) || volume_recall(opt, ret) < 0)
+    if (r == 0 || is_answer(r, opt) || volume_recall(opt, ret) < 0)
         return r;
     buf_reset(why);
     r = load_keys(ret, opt, why);

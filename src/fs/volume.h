@@ -8,6 +8,7 @@
  *
  *     url file:///srv/bucket
  *     prefix .assetfs
+ *     place ...                       (store_place(); not for a directory)
  *     volume 0123456789abcdef0123456789abcdef
  *     key 0123456789abcdef            ("-" for a plain volume)
  */

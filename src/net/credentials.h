@@ -3,7 +3,9 @@
  * Where a writer's AWS credentials come from: the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN), or a profile of the shared
  * files (~/.aws/credentials, ~/.aws/config; AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE, AWS_PROFILE), as AWS's own tools read them ("Configuration and credential
  * file settings", AWS SDKs and Tools Reference Guide). A profile that is named explicitly goes before the environment's keys.
- * Files are looked at by path again whenever they have changed, so that whoever replaces them (a secret operator) needs to tell nobody.
+ * Files are looked at by path again whenever they have changed (net/credentials_files.h), so that whoever replaces them (a secret operator) needs to tell nobody. While
+ * they cannot be used - half written, gone -, the keys that were read before stay in use, and a warning is logged. Roles, web identity, SSO, processes, and
+ * endpoints of containers and instances cannot be used yet: where AWS's tools would use one of them, the sentence names it, and no other keys are used instead.
  *
  * Secrets are zeroed when they are freed, and appear in no log line and no error.
  * Threads: any; one mutex inside, not held while files are read.

@@ -3,9 +3,11 @@
  * The HTTP engine: one thread owns curl's multi handle and is the only one that touches curl. Everybody else submits a request and gets a
  * completion on the environment's loop (base/env.h). One request is one attempt: who asked decides whether to ask again (net/retry.h).
  *
- * Connections are kept and shared, at most `max_connections` a host; what is beyond waits its turn, urgent requests first. HTTP/2 where TLS and the
- * server offer it. TLS is always verified. After a 5xx, a timeout, a broken connection or a resume from sleep (the clock has jumped while the
- * thread was not running) the next attempt to that host uses a fresh connection, and a fresh look-up of its name.
+ * HTTP/1.1 over kept connections, at most `max_connections` requests a host at a time; what is beyond waits its turn, urgent requests first. (HTTP/2 over one
+ * connection was measured and is not offered: it is no faster for large ranges nor for small objects, one lost segment holds up every stream, and libcurl
+ * 7.88 fails requests that are under way when a server retires a connection.) TLS 1.2 or later, always verified. After a 5xx, a timeout, a broken connection
+ * or a resume from sleep (the clock has jumped while the thread was not running) the next attempt to that host uses a fresh connection, and a fresh look-up of
+ * its name; after a resume all older connections are dropped.
  *
  * A host that says 429 or 503 is asked less: each one halves how many requests it gets at once, each success raises it by one in so many, and
  * nothing is sent to it before Retry-After (RFC 9110, 10.2.3; seconds or a date; at most HTTP_PAUSE_MAX_NS) has passed. A request that waits for that
@@ -59,9 +61,15 @@ struct http_request {
     /* A GET of [range_off, range_off + range_len): Range is sent, and an answer 200 with the whole object is cut to that (the transfer is ended as
      * soon as it is there). range_len 0: no Range. */
     uint64_t range_off, range_len;
-    uint64_t max_response;      /* of an answer below 300: more body than this is -EMSGSIZE, and the transfer is ended */
+    uint64_t max_response;      /* of an answer below 300: more body than this (or range_len, if that is more) is -EMSGSIZE, and the transfer is ended */
     int64_t timeout_ns;         /* from submit to done, waiting for a connection included; 0: none but the stall timeout */
     unsigned flags;             /* enum http_flags */
+};
+
+/* The head of the final answer: "Name: value" each, without white space at the end. For http_header(); tests may make their own. */
+struct http_headers {
+    const char *const *lines;
+    size_t n;
 };
 
 /* Valid during done only. */
@@ -76,7 +84,7 @@ struct http_response {
     int err;
     const char *why;     /* with err: one sentence for people, with host and what curl said; never a URL's query */
     int status;          /* 200, 206, 403, ... */
-    const void *body;    /* of a range request: what begins at range_off */
+    const void *body;    /* of a range request: what begins at range_off; never NULL without err */
     size_t len;
     bool ranged;         /* 206, and Content-Range is what was asked for (or its beginning, at the object's end) */
     uint64_t total;      /* the object's whole size, from Content-Range or Content-Length; UINT64_MAX: not said */

@@ -2,12 +2,14 @@
  *
  * AWS Signature Version 4 for S3, in headers and in the query ("Authenticating Requests: Using the Authorization Header" and "... Using Query
  * Parameters", Amazon S3 API Reference). Pure: no clock, no I/O. S3's form: each byte of the key is encoded once, no segment is normalised.
+ * A request that is larger than any server takes (1 MiB) leaves -EFBIG in the buffer, and no signature of half of it.
  */
 #ifndef ASSETFS_SIGV4_H
 #define ASSETFS_SIGV4_H
 
 #include "base/base.h"
 #include "base/buf.h"
+#include "base/digest.h"
 
 struct sigv4_key {
     const char *access_key, *secret_key;
@@ -27,7 +29,8 @@ struct sigv4_request {
     size_t n_query;
     const struct sigv4_pair *headers; /* to be signed: must have Host; every x-amz-* that is sent except those this module adds */
     size_t n_headers;
-    const char *payload;             /* hex SHA-256 of the body, or SIGV4_UNSIGNED_PAYLOAD */
+    /* Hex SHA-256 of the body, or SIGV4_UNSIGNED_PAYLOAD; always the latter in a presigned URL, unless x-amz-content-sha256 is among the headers. */
+    const char *payload;
     int64_t time;                    /* seconds since 1970 */
 };
 
@@ -44,8 +47,9 @@ void sigv4_presign(const struct sigv4_key *, const struct sigv4_request *, unsig
 /* The query string in canonical form, as it has to be sent ("partNumber=1&uploadId=..."). */
 void sigv4_query(const struct sigv4_pair *, size_t n, struct buf *ret);
 
-/* The steps, for tests against published examples. */
+/* The steps, for tests against published examples: of exactly the headers and the query that are given, nothing is added. */
 void sigv4_canonical_request(const struct sigv4_request *, struct buf *ret);
 void sigv4_string_to_sign(const struct sigv4_key *, const struct sigv4_request *, struct buf *ret);
+int sigv4_signature(const struct sigv4_key *, const struct sigv4_request *, char ret[DIGEST_HEX_SIZE]) ATTR_WARN_UNUSED;
 
 #endif

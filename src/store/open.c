@@ -1,7 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "store/open.h"
 #include "base/digest.h"
+#include "config.h"
+#include "net/url.h"
+#include "store/cdn.h"
 #include "store/dir.h"
+#include "store/s3.h"
+#include <limits.h>
+
+/* Of the whole key's 1,024 bytes; the rest is for what comes after. */
+#define PREFIX_MAX 512
+#define HTTP_CONNECT_NS (10 * NS_PER_S)
+#define HTTP_STALL_NS (30 * NS_PER_S)
 
 /* %XX becomes the byte; everything else stays as people write it, spaces and UTF-8 included. NULL: a '%'
  * without two hexadecimal digits, or a NUL. */
@@ -53,6 +63,33 @@ static void explain_dir(int err, const char *path, bool create, struct buf *why)
     }
 }
 
+/* An option that was given for nothing: better an error than a promise not kept. */
+static int refuse_network_options(const struct options *opt, struct buf *why) {
+    const struct {
+        const char *name;
+        bool given;
+    } network[] = {
+        {"endpoint", opt->endpoint},
+        {"region", opt->region},
+        {"path_style", opt->path_style},
+        {"profile", opt->profile},
+        {"cdn", opt->cdn},
+        {"proxy", opt->proxy},
+        {"ca_file", opt->ca_file},
+        {"insecure_http", opt->insecure_http},
+        {"upload_limit", opt->upload_limit},
+        {"download_limit", opt->download_limit},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(network); i++) {
+        if (network[i].given) {
+            buf_printf(why, "%s is for volumes at s3:// and means nothing for %s: take it away",
+                       network[i].name, opt->url);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
 static int open_dir(struct env *env, struct counters *counters, const char *url, enum store_open_how how,
                     struct store_pair *ret, struct buf *why) {
     const char *rest = url + strlen("file://");
@@ -79,18 +116,206 @@ static int open_dir(struct env *env, struct counters *counters, const char *url,
     return 0;
 }
 
-int store_open(struct env *env, struct counters *counters, const struct options *opt,
-               enum store_open_how how, struct store_pair *ret, struct buf *why) {
-    const char *url = opt->url;
-    if (!strncmp(url, "file://", strlen("file://")))
-        return open_dir(env, counters, url, how, ret, why);
-    buf_printf(why, "%s: this build can open file:///absolute/path only", url);
-    return -EINVAL;
+/* ---- S3 */
+
+/* "s3://bucket/some/place/" taken apart; the prefix with a slash at its end, or "". */
+static int parse_s3(const char *url, char **ret_bucket, char **ret_prefix, struct buf *why) {
+    const char *bucket = url + strlen("s3://"), *rest = bucket + strcspn(bucket, "/");
+    const char *prefix = *rest ? rest + 1 : rest;
+    size_t n = strlen(prefix);
+    for (size_t i = 0; i < n; i++) {
+        if ((unsigned char)prefix[i] < 0x20 || prefix[i] == 0x7f) {
+            buf_append_str(why, "the prefix after s3://bucket/ has a control character in it");
+            return -EINVAL;
+        }
+    }
+    for (const char *p = prefix; *p; p += p[strcspn(p, "/")] ? strcspn(p, "/") + 1 : strcspn(p, "/")) {
+        size_t part = strcspn(p, "/");
+        if (part == 0 || (part <= 2 && strspn(p, ".") >= part)) {
+            buf_printf(why,
+                       "%s: the prefix after the bucket's name has an empty, \".\" or \"..\" part: write "
+                       "s3://bucket/some/place",
+                       url);
+            return -EINVAL;
+        }
+    }
+    if (n > PREFIX_MAX) {
+        buf_printf(why,
+                   "the prefix after the bucket's name is longer than %d bytes: keys would not fit behind it",
+                   PREFIX_MAX);
+        return -EINVAL;
+    }
+    *ret_bucket = xstrndup(bucket, (size_t)(rest - bucket));
+    *ret_prefix = xasprintf("%s%s", prefix, n && prefix[n - 1] != '/' ? "/" : "");
+    return 0;
+}
+
+/* What is sent there could be read and changed on the way, credentials and names apart. */
+static int check_secure(const struct options *opt, const char *what, const char *text, struct buf *why) {
+    struct url url;
+    CLEANUP_BUF struct buf said = BUF_INIT(4096);
+    int r = url_parse(text, &url, &said);
+    if (r < 0) {
+        buf_printf(why, "%s: %s", what, said.len ? buf_str(&said) : strerror(-r));
+        return r;
+    }
+    if (!url.https && !url_is_loopback(&url) && !opt->insecure_http) {
+        buf_printf(why,
+                   "%s is plain http, which others on the way can read and change: use https://, or say "
+                   "insecure_http",
+                   what);
+        r = -EINVAL;
+    }
+    url_free(&url);
+    return r;
+}
+
+/* For the header User-Agent: a comment has no parentheses in it, and nothing but printable ASCII. */
+static void append_comment(struct buf *b, const char *s) {
+    for (; *s; s++)
+        buf_append_byte(b, (unsigned char)*s <= 0x20 || (unsigned char)*s >= 0x7f || strchr("()\\", *s)
+                               ? '_'
+                               : (unsigned char)*s);
+}
+
+static int open_http(struct env *env, struct counters *counters, const struct options *opt, struct http **ret,
+                     struct buf *why) {
+    char host[HOST_NAME_MAX + 1] = "";
+    CLEANUP_BUF struct buf agent = BUF_INIT(4096);
+    gethostname(host, sizeof host - 1);
+    buf_printf(&agent, "assetfs/%s (", PACKAGE_VERSION);
+    append_comment(&agent, opt->volume ? opt->volume : opt->url);
+    buf_append_str(&agent, "; ");
+    append_comment(&agent, opt->host_label ? opt->host_label : host);
+    buf_append_byte(&agent, ')');
+    struct http_config config = {.env = env,
+                                 .counters = counters,
+                                 .user_agent = agent.err ? "assetfs/" PACKAGE_VERSION : buf_str(&agent),
+                                 .proxy = opt->proxy,
+                                 .ca_file = opt->ca_file,
+                                 .upload_limit = opt->upload_limit,
+                                 .download_limit = opt->download_limit,
+                                 .max_connections = (unsigned)MIN(opt->connections, 1024),
+                                 /* A read must be able to try again before its time is over. */
+                                 .connect_timeout_ns = MIN(HTTP_CONNECT_NS, MAX(opt->timeout / 3, NS_PER_MS)),
+                                 .stall_timeout_ns = MIN(HTTP_STALL_NS, MAX(opt->timeout / 2, NS_PER_MS))};
+    int r = http_new(&config, ret, why);
+    if (r < 0 && !why->len)
+        buf_printf(why, "the HTTP engine cannot be started: %s", strerror(-r));
+    return r;
+}
+
+static int open_writer(struct env *env, struct counters *counters, const struct options *opt,
+                       const char *bucket, const char *prefix, struct store_pair *pair, struct buf *why) {
+    CLEANUP_FREE char *endpoint =
+        opt->endpoint ? xstrdup(opt->endpoint) : credentials_endpoint(pair->credentials);
+    CLEANUP_FREE char *region = opt->region ? xstrdup(opt->region) : credentials_region(pair->credentials);
+    const char *what =
+        opt->endpoint
+            ? "endpoint="
+            : "the endpoint of the environment (AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL) or the profile";
+    int r = endpoint ? check_secure(opt, what, endpoint, why) : 0;
+    if (r < 0)
+        return r;
+    return store_s3_open(env, counters,
+                         &(struct s3_config){.http = pair->http,
+                                             .credentials = pair->credentials,
+                                             .endpoint = endpoint,
+                                             .region = region,
+                                             .bucket = bucket,
+                                             .prefix = prefix,
+                                             .path_style = opt->path_style,
+                                             .connections = (unsigned)MIN(opt->connections, 1024),
+                                             .timeout_ns = opt->timeout},
+                         &pair->writer, why);
+}
+
+static int open_reader(struct env *env, struct counters *counters, const struct options *opt,
+                       const char *prefix, struct store_pair *pair, struct buf *why) {
+    if (!opt->cdn) {
+        pair->reader = pair->writer;
+        return 0;
+    }
+    int r = check_secure(opt, "cdn=", opt->cdn, why);
+    if (r < 0)
+        return r;
+    return store_cdn_open(env, counters,
+                          &(struct cdn_config){.http = pair->http,
+                                               .url = opt->cdn,
+                                               .prefix = prefix,
+                                               .connections = (unsigned)MIN(opt->connections, 1024),
+                                               .timeout_ns = opt->timeout},
+                          &pair->reader, why);
+}
+
+static int open_s3(struct env *env, struct counters *counters, const struct options *opt,
+                   struct store_pair *ret, struct buf *why) {
+    struct store_pair pair = {0};
+    CLEANUP_FREE char *bucket = NULL, *prefix = NULL;
+    int r = parse_s3(opt->url, &bucket, &prefix, why);
+    if (r < 0)
+        return r;
+    pair.credentials = credentials_new(env, opt->profile);
+    r = open_http(env, counters, opt, &pair.http, why);
+    if (r == 0)
+        r = open_writer(env, counters, opt, bucket, prefix, &pair, why);
+    if (r == 0)
+        r = open_reader(env, counters, opt, prefix, &pair, why);
+    if (r < 0)
+        store_pair_free(&pair);
+    else
+        *ret = pair;
+    return r;
+}
+
+static bool is_at(const char *url, const char *scheme) {
+    return !strncmp(url, scheme, strlen(scheme));
+}
+
+int store_open(struct env *env, struct counters *counters, const struct options *opt, enum store_open_how how,
+               struct store_pair *ret, struct buf *why) {
+    if (is_at(opt->url, "s3://"))
+        return open_s3(env, counters, opt, ret, why);
+    if (!is_at(opt->url, "file://")) {
+        buf_printf(why, "%s: a volume is at s3://bucket, s3://bucket/prefix or file:///absolute/path",
+                   opt->url);
+        return -EINVAL;
+    }
+    int r = refuse_network_options(opt, why);
+    return r < 0 ? r : open_dir(env, counters, opt->url, how, ret, why);
+}
+
+void store_pair_stop(struct store_pair *p) {
+    store_stop(p->writer);
+    if (p->reader != p->writer)
+        store_stop(p->reader);
 }
 
 void store_pair_free(struct store_pair *p) {
     if (p->reader != p->writer)
         store_free(p->reader);
     store_free(p->writer);
+    http_free(p->http);
+    credentials_free(p->credentials);
     *p = (struct store_pair){0};
+}
+
+/* ---- */
+
+static const char *first_set(const char *option, const char *const *names, size_t n) {
+    for (size_t i = 0; i < n && (!option || !*option); i++)
+        option = getenv(names[i]);
+    return option ? option : "";
+}
+
+char *store_place(const struct options *opt) {
+    static const char *const endpoints[] = {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"};
+    static const char *const regions[] = {"AWS_REGION", "AWS_DEFAULT_REGION"};
+    static const char *const profiles[] = {"AWS_PROFILE"};
+    if (!is_at(opt->url, "s3://"))
+        return xstrdup("");
+    return xasprintf("endpoint=%s region=%s profile=%s",
+                     first_set(opt->endpoint, endpoints, ARRAY_SIZE(endpoints)),
+                     first_set(opt->region, regions, ARRAY_SIZE(regions)),
+                     first_set(opt->profile, profiles, ARRAY_SIZE(profiles)));
 }

@@ -11,6 +11,7 @@
 #include "net/http.h"
 #include "store/store.h"
 
+/* The pair owns all of it. */
 struct store_pair {
     struct store *writer; /* put_if_absent */
     struct store *reader; /* get_range; the same store where there is no CDN, then freed once */
@@ -18,11 +19,18 @@ struct store_pair {
     struct credentials *credentials;
 };
 
-/* By opt->url: "file:///absolute/path", or "s3://bucket[/prefix]" with endpoint=, region=, path_style, profile=, cdn= and the options of the network. How the URL and the
- * options contradict each other (http:// beyond loopback without insecure_http, ...) is refused here. On failure `why` (one sentence with what to do) is filled.
- * -EINVAL: not a URL this build can open; else as the store's own open. */
+/* By opt->url: "file:///absolute/path", or "s3://bucket[/prefix]" with endpoint=, region=, path_style, profile=, cdn= and the options of the network. The prefix stands before
+ * every key, with a slash behind it; it is taken byte for byte. How the URL and the options contradict each other (http:// beyond loopback without insecure_http, a
+ * region for a directory, ...) is refused here. No server is asked: of an S3 volume everything is opened as with STORE_OPEN_LATER. Starts the HTTP engine's thread.
+ * On failure `why` (one sentence with what to do) is filled. -EINVAL: not a URL this build can open; else as the store's own open, credentials_new(), http_new(). */
 int store_open(struct env *, struct counters *, const struct options *opt, enum store_open_how, struct store_pair *ret,
                struct buf *why) ATTR_WARN_UNUSED;
+/* Ends what is under way in both stores: store_stop(). Safe on a zeroed pair. */
+void store_pair_stop(struct store_pair *);
+/* When no operation is under way: stores, then the engine, then the credentials. Safe on a zeroed pair. */
 void store_pair_free(struct store_pair *);
+/* What tells this bucket from another of the same URL: the endpoint and region that options and environment name, and the profile that may name them, as one line of text, malloc'd; ""
+ * where there is nothing to tell. Never a secret. */
+char *store_place(const struct options *opt);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "base/buf.h"
 #include "net/http.h"
+#include "net/xml.h"
 
 enum refusal_op { REFUSAL_PUT, REFUSAL_MULTIPART, REFUSAL_GET };
 
@@ -28,6 +29,8 @@ struct refusal {
     char *request_id, *id_2, *cf_id;  /* x-amz-request-id, x-amz-id-2, x-amz-cf-id: what AWS's support asks for */
 };
 
+/* The document that an answer is. While S3 works on a completion it sends white space, perhaps before the document's first byte. -EBADMSG as xml_parse(). */
+int refusal_document(const struct http_response *, struct xml **ret) ATTR_WARN_UNUSED;
 /* Reads any answer, also one below 300 with an <Error> inside (then status stays what it is, and code is set). */
 void refusal_read(const struct http_response *, enum refusal_op, struct refusal *ret);
 void refusal_free(struct refusal *);

@@ -32,8 +32,10 @@ struct s3_config {
     const char *region;    /* NULL: us-east-1, and what the server answers */
     const char *bucket;
     const char *prefix;    /* before every key: "" or "some/place/" */
-    bool path_style;       /* endpoint/bucket/key instead of bucket.endpoint/key; forced by a bucket name with dots, or an endpoint that is an IP address */
+    bool path_style;       /* endpoint/bucket/key instead of bucket.endpoint/key; forced by a bucket name that is no
+                            * single label (dots, capitals), or an endpoint that is an IP address or a name without dots */
     uint64_t multipart_from, part_size; /* 0: as above; tests take smaller ones */
+    unsigned connections;  /* to the server: puts take half of them, gets three quarters; 0: 32 */
     int64_t timeout_ns;    /* of one request of a small object; a large one gets longer, by its size */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * The one contract between assetfs and a place where objects are: put once, read ranges, perhaps list.
- * Implementations: store/dir.h (a local directory); a network store, and tests' fault wrapper, are further ones.
+ * Implementations: store/dir.h (a local directory), store/s3.h, store/cdn.h (reads only); tests' fault wrapper is a further one.
  *
  * An object is immutable: it is put once under its key and never changes, is never overwritten, never deleted.
  *
@@ -69,16 +69,25 @@ enum store_get_flags {
     STORE_FRESH = 1, /* past every cache on the way: journal probes, witnesses, a second try after a bad digest */
 };
 
+/* absence_ns of what is read over a network: CloudFront keeps errors for 10 s. */
+#define STORE_ABSENCE_NS (15 * NS_PER_S)
+/* Journal entries, batches and digests objects are read whole, and whoever puts an object must not decide how much memory that takes. Enough for the block
+ * digests of 2 TiB. */
+#define STORE_WHOLE_MAX ((uint64_t)64 << 20)
+
 struct store_ops {
     /* Creates the object, whole or not at all, if there is none at this key; 0 only when it is durable. */
     void (*put_if_absent)(struct store *, const struct store_put *, store_put_done, void *arg);
-    /* Reads [off, off+len) cut at the object's end; len 0 asks for the whole object. */
+    /* Reads [off, off+len) cut at the object's end; len 0 asks for the whole object (one of more than STORE_WHOLE_MAX bytes may be -EINVAL). */
     void (*get_range)(struct store *, const char *key, uint64_t off, uint64_t len, unsigned flags, store_get_done,
                       void *arg);
     /* Lists keys that begin with prefix; NULL where a store cannot. Nothing but tests and tools uses it. */
     void (*list)(struct store *, const char *prefix, store_list_each, void *arg);
     /* The address under which a browser finds the object, malloc'd; NULL if there is none. */
     char *(*url)(struct store *, const char *key);
+    /* Ends what is under way: every operation comes back soon, with -EIO where it was not done, and so does each that is started from then on. From any thread; the loop must
+     * run once more before store_free(). NULL: none takes long. */
+    void (*stop)(struct store *);
     void (*free)(struct store *);
 };
 
@@ -98,6 +107,8 @@ struct store {
     unsigned parallel_puts;    /* how many puts at once are useful */
     unsigned parallel_gets;
     uint64_t get_size;         /* the largest range worth asking for in one get, a multiple of BLOCK_SIZE */
+    /* For how long an absence may be untrue: a cache on the way remembers it, or a refusal looks the same. 0: what it says is so. */
+    int64_t absence_ns;
 };
 
 static inline void store_put_if_absent(struct store *s, const struct store_put *p, store_put_done done, void *arg) {
@@ -109,6 +120,10 @@ static inline void store_get_range(struct store *s, const char *key, uint64_t of
 }
 static inline char *store_url(struct store *s, const char *key) {
     return s->ops->url ? s->ops->url(s, key) : NULL;
+}
+static inline void store_stop(struct store *s) {
+    if (s && s->ops->stop)
+        s->ops->stop(s);
 }
 static inline struct store *store_free(struct store *s) {
     if (s)

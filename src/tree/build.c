@@ -2,6 +2,7 @@
 #include "tree/build.h"
 #include "base/log.h"
 #include "tree/apply.h"
+#include "tree/hold.h"
 #include <inttypes.h>
 
 /* Rows looked at for one entry, oldest first: bounds the time the lock is held. */
@@ -100,6 +101,10 @@ static int rows_to(struct build *b, struct component *c, uint64_t ino) {
         struct row_pending_name p;
         struct row_name was;
         r = rows_p_name(t, l.v[i].parent, l.v[i].name, l.v[i].n, &p);
+        if (r == 1 && (p.held || p.since == ROW_LOCAL)) {
+            r = 0;
+            continue; /* for the others it does not stand there */
+        }
         if (r == 1)
             r = MIN(0, rows_c_name(t, l.v[i].parent, l.v[i].name, l.v[i].n, &was));
         if (r < 0)
@@ -120,7 +125,9 @@ static int rows_from(struct build *b, struct component *c, uint64_t ino) {
     for (size_t i = 0; i < l.n && r == 0; i++) {
         struct row_pending_name p;
         r = rows_p_name(t, l.v[i].parent, l.v[i].name, l.v[i].n, &p);
-        if (r == 1 && p.to.ino)
+        if (r == 1 && (p.held || p.since == ROW_LOCAL))
+            r = 0; /* for the others it stands there still */
+        else if (r == 1 && p.to.ino)
             visit(b, p.to.ino);
         else if (r == 1)
             add_name(c, &l.v[i], &p, ino);
@@ -138,9 +145,23 @@ static int64_t newest_row(const struct change *c, uint64_t ino) {
     return when;
 }
 
+static int has_row(struct tree *t, enum statement which, uint64_t ino) {
+    sqlite3_stmt *s = db_bind(&t->db, which, "i", ino);
+    int r = db_step(s);
+    db_reset(s);
+    return r;
+}
+
+static bool is_waited_for(struct tree *t, uint64_t ino, uint64_t since) {
+    for (const struct wait *w = t->waits; w; w = w->next)
+        if (w->ino == ino || (!w->ino && since <= w->op))
+            return true;
+    return false;
+}
+
 /* Whether the record must go into the change, or follows from its name rows, or from those still to come. */
 static int needs_record(struct tree *t, const struct change *c, uint64_t ino, const struct record *rec,
-                        const struct record *confirmed) {
+                        const struct record *confirmed, uint64_t since) {
     CLEANUP_RECORD struct record same = {0};
     record_copy(&same, rec);
     same.ctime = confirmed->ctime;
@@ -151,9 +172,9 @@ static int needs_record(struct tree *t, const struct change *c, uint64_t ino, co
     same.mtime = confirmed->mtime;
     if (!record_equal(&same, confirmed))
         return 1;
-    sqlite3_stmt *s = db_bind(&t->db, STMT_P_HAS_CHILD, "i", ino);
-    int r = db_step(s);
-    db_reset(s);
+    int r = has_row(t, STMT_P_HAS_CHILD, ino);
+    if (r == 1 && is_waited_for(t, ino, since)) /* not for names that are held back */
+        r = has_row(t, STMT_P_HAS_CHILD_NOW, ino);
     return r < 0 ? r : r == 0;
 }
 
@@ -177,13 +198,51 @@ static void add_inode(struct component *c, uint64_t ino, struct record *rec, int
     }
 }
 
+/* Whether the change only takes a name of it away, and puts nothing in its place. */
+static bool is_removed(const struct change *c, uint64_t ino) {
+    for (size_t i = 0; i < c->n_names; i++)
+        if (c->names[i].was == ino && !c->names[i].now)
+            return true;
+    return false;
+}
+
+static int found_name(void *arg, uint64_t parent, const char *name, size_t n) {
+    (void)arg;
+    (void)parent;
+    (void)name;
+    (void)n;
+    return -EEXIST;
+}
+
+/* All names it has in the view are held back, or stay on this host (or it has none). A new one is not told yet. One that the others know goes from their tree where something takes its
+ * place (a file was saved, and its old version was renamed to a backup); then our row must hold its record. Else all of it waits, with the old name. */
+static int leave_out(struct tree *t, struct component *c, uint64_t ino) {
+    CLEANUP_RECORD struct record rec = {0};
+    struct row_pending p;
+    int r = rows_p_inode(t, ino, NULL, &p), confirmed = rows_c_inode(t, ino, &rec, NULL, NULL);
+    if (r < 0 || confirmed != 1 || (r == 1 && row_local(&p)))
+        return MIN(MIN(r, confirmed), 0);
+    int any = rows_v_names_of(t, ino, found_name, NULL);
+    if (any != -EEXIST)
+        return any;
+    if (is_removed(&c->change, ino) || S_ISDIR(rec.mode))
+        c->blocked = true;
+    if (r == 1)
+        return 0;
+    tree_note_equal(t, ino, NULL, 0);
+    return rows_p_put(t, ino, &rec, &(struct row_pending){.op = t->op, .since = t->op});
+}
+
 static int take_inode(struct build *b, struct component *c, uint64_t ino) {
     CLEANUP_RECORD struct record rec = {0}, confirmed = {0};
     struct row_pending p;
     struct tree *t = b->tree;
     int r = rows_p_inode(t, ino, &rec, &p);
-    if (r != 1)
-        return MIN(r, 0);
+    int named = r < 0 ? r : t->cfg.names ? hold_is_named(t, ino) : 1;
+    if (named == 0)
+        return leave_out(t, c, ino);
+    if (r != 1 || named < 0)
+        return MIN(MIN(r, named), 0);
     c->blocked |= p.blocked;
     if (p.after && !p.blocked)
         c->rewritten = ino;
@@ -192,7 +251,7 @@ static int take_inode(struct build *b, struct component *c, uint64_t ino) {
     int present = rows_c_inode(t, ino, &confirmed, NULL, NULL);
     if (present < 0)
         return present;
-    r = present ? needs_record(t, &c->change, ino, &rec, &confirmed) : 1;
+    r = present ? needs_record(t, &c->change, ino, &rec, &confirmed, p.since) : 1;
     if (r == 1) {
         c->op = MIN(c->op, p.since);
         add_inode(c, ino, &rec, present, &confirmed);

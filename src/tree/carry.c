@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "tree/apply.h"
 #include "tree/file_state.h"
+#include "tree/home.h"
+#include "tree/local.h"
 #include "tree/merge.h"
 #include <inttypes.h>
 #include <time.h>
@@ -53,6 +55,10 @@ static int load_record(struct carry *c, enum merge_tree which, uint64_t ino, str
     struct row_pending p;
     if (which == MERGE_V) {
         int r = rows_p_inode(t, ino, ret, &p);
+        if (r == 1 && row_local(&p)) { /* not of the view that is merged */
+            record_free(ret);
+            r = 0;
+        }
         if (r == 1 && (row_unhashed(&p) || is_new_and_open(c, ino))) {
             content_unref(ret->content);
             ret->content = unsettled_content(ino);
@@ -104,7 +110,7 @@ static uint64_t source_name(void *arg, enum merge_tree which, uint64_t parent, c
     struct row_pending_name p;
     if (which == MERGE_V) {
         int r = rows_p_name(c->tree, parent, name, n, &p);
-        if (r != 0)
+        if (r != 0 && p.since != ROW_LOCAL)
             return r < 0 ? 0 : p.to.ino;
     }
     const struct before_name *b = which == MERGE_N ? NULL : before_find_name(c->before, parent, name, n);
@@ -513,7 +519,20 @@ static int add_alias(struct tree *t, const struct merge_pair *pair) {
     a->to = pair->to;
     HASH_ADD(hh, t->aliases, from, sizeof a->from, a);
     tree_note_inode(t, pair->from, true);
-    return db_run(&t->db, STMT_ALIAS_SET, "ii", pair->from, pair->to);
+    int r = db_run(&t->db, STMT_ALIAS_SET, "ii", pair->from, pair->to);
+    return r < 0 ? r : local_move_names(t, pair->from, pair->to);
+}
+
+/* Who was waiting for another key: the content, or the names that asked for it, may have changed. */
+static int look_after_homes(struct tree *t, const struct merge_result *m) {
+    int r = 0;
+    for (size_t i = 0; i < m->n_inodes && r == 0; i++) {
+        struct row_pending p;
+        r = rows_p_inode(t, m->inodes[i].ino, NULL, &p);
+        if (r == 1)
+            r = home_is_wanted(&p) ? home_check(t, m->inodes[i].ino) : 0;
+    }
+    return r;
 }
 
 static int write_outcome(struct carry *c, const struct merge_result *m) {
@@ -532,6 +551,8 @@ static int write_outcome(struct carry *c, const struct merge_result *m) {
             r = drop_inode(c, m, mine[i]);
     if (r == 0)
         r = write_names(c, m);
+    if (r == 0)
+        r = look_after_homes(t, m);
     free(mine);
     counter_add(t->cfg.counters, COUNTER_CONFLICT_COPIES, m->conflicts);
     return r;

@@ -11,6 +11,7 @@
 #include "net/retry.h"
 #include "tree/apply.h"
 #include "tree/build.h"
+#include "tree/hold.h"
 #include <inttypes.h>
 #include <utlist.h>
 
@@ -135,6 +136,8 @@ struct tree_wait *tree_sync(struct tree *t, void (*done)(void *arg, int err), vo
     t->op++;
     t->force_op = t->op;
     int r = t->pending_rows ? db_run(&t->db, STMT_P_HURRY, "") : 0;
+    if (r == 0)
+        r = hold_release_all(t);
     if (r < 0)
         log_errno(r, "tree.db cannot be written");
     uploader_retry_now(t->uploader);
@@ -237,8 +240,8 @@ static void read_back_done(void *arg, const struct store_got *got) {
     t->inflight.putting = false;
     if (got->err == 0) {
         int r = follow_take(t, seq, got->data, got->len);
-        if (r == -EBADMSG && t->inflight.attempts++ > 0)
-            r = follow_void(t, seq);
+        if (r == -EBADMSG && !t->cfg.reader->absence_ns && t->inflight.attempts++ > 0)
+            r = follow_void(t, seq); /* else follow.c finds out what stands there */
         if (r < 0)
             put_again(t, r);
     } else {
@@ -288,6 +291,7 @@ static void put_done(void *arg, int err, const char *why) {
         free(t->reason);
         t->reason = NULL;
         t->witness_at = env_mono(t->env);
+        t->unproven_since = 0; /* the number was free: what we know was the head */
         int r = follow_take(t, f->seq, p->bytes.data, p->bytes.len);
         if (r < 0)
             put_again(t, r);
@@ -414,6 +418,16 @@ static int resettle(struct tree *t, uint64_t ino) {
     return r == 1 ? rows_p_settle(t, ino, &rec, &p) : r;
 }
 
+/* An inode whose names an own entry brought, and whose record it did not have to bring: bytes written here are then what C has already. */
+static int resettle_named(struct tree *t, uint64_t ino) {
+    struct row_pending p;
+    int r = ino ? rows_p_inode(t, ino, NULL, &p) : 0;
+    if (r != 1 || !p.snap)
+        return r == 1 ? resettle(t, ino) : r;
+    file_committed(t, ino);
+    return 0;
+}
+
 static int claimed(struct tree *t, uint64_t session) {
     t->session = session;
     t->counter = t->counter_reserved = 0;
@@ -434,9 +448,9 @@ int commit_applied(struct tree *t, const struct entry *e) {
         for (size_t k = 0; k < c->n_inodes; k++)
             file_committed(t, c->inodes[k].ino);
         for (size_t k = 0; k < c->n_names && r == 0; k++) {
-            r = resettle(t, c->names[k].now);
+            r = resettle_named(t, c->names[k].now);
             if (r == 0)
-                r = resettle(t, c->names[k].was);
+                r = resettle_named(t, c->names[k].was);
             if (r == 0)
                 r = resettle(t, c->names[k].parent);
         }

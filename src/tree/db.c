@@ -41,6 +41,17 @@ static const char schema[] =
     "CREATE TABLE inflight(one INTEGER PRIMARY KEY CHECK(one = 1), seq INTEGER NOT NULL, nonce BLOB NOT NULL,"
     " bytes BLOB NOT NULL, op INTEGER NOT NULL);";
 
+/* What later versions added: a new database gets the first one and then these, an old one those it has not. */
+static const char *const upgrades[DB_SCHEMA_VERSION - 1] = {
+    /* 2: names that are held back; inodes whose object must get another key: blocked without any bytes here */
+    "ALTER TABLE p_name ADD COLUMN held INTEGER NOT NULL DEFAULT 0;"
+    "DROP INDEX p_name_ready;"
+    "CREATE INDEX p_name_ready ON p_name(op) WHERE ready = 1 AND held = 0;"
+    "CREATE INDEX p_name_held ON p_name(held) WHERE held > 0;"
+    "DROP INDEX p_inode_due;"
+    "CREATE INDEX p_inode_due ON p_inode(due) WHERE work + blocked > 0;",
+};
+
 static int sql_errno(int rc) {
     switch (rc & 0xff) {
     case SQLITE_OK:
@@ -94,9 +105,9 @@ static int set_up(struct db *db) {
         return r;
     if (version > DB_SCHEMA_VERSION)
         return -EBADMSG;
-    if (version == 0) {
+    for (; r == 0 && version < DB_SCHEMA_VERSION; version++) {
         CLEANUP_FREE char *sql =
-            xasprintf("BEGIN; %s PRAGMA user_version=%d; COMMIT;", schema, DB_SCHEMA_VERSION);
+            xasprintf("BEGIN; %s PRAGMA user_version=%d; COMMIT;", version ? upgrades[version - 1] : schema, version + 1);
         r = exec(db, sql);
     }
     for (int i = 0; r == 0 && i < STMT_COUNT; i++) {

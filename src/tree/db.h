@@ -12,7 +12,10 @@
 #include "base/buf.h"
 #include <sqlite3.h>
 
-#define DB_SCHEMA_VERSION 1
+#define DB_SCHEMA_VERSION 2
+
+/* `since` of rows that are never committed: local.h. */
+#define DB_LOCAL "9223372036854775807"
 
 /*  name, SQL. Prepared once, at open. */
 #define STATEMENTS(X)                                                                                        \
@@ -42,37 +45,38 @@
     X(C_STATE_DEL, "DELETE FROM c_state WHERE key = ?1")                                                     \
     X(C_MAX_INO, "SELECT max(ino) FROM c_inode WHERE ino >= ?1 AND ino < ?2")                                \
     X(P_MAX_INO, "SELECT max(ino) FROM p_inode WHERE ino >= ?1 AND ino < ?2")                                \
-    X(P_NAME, "SELECT ino, type, op, since, removed, time, ready FROM p_name WHERE parent = ?1 AND name = ?2")      \
-    X(P_NAME_SET, "INSERT INTO p_name(parent, name, ino, type, op, since, removed, time, ready) "            \
-                  "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT(parent, name) DO UPDATE SET ino = ?3, "   \
-                  "type = ?4, op = ?5, since = ?6, removed = ?7, time = ?8, ready = ?9")                     \
+    X(P_NAME, "SELECT ino, type, op, since, removed, time, ready, held FROM p_name WHERE parent = ?1 AND name = ?2") \
+    X(P_NAME_SET, "INSERT INTO p_name(parent, name, ino, type, op, since, removed, time, ready, held) "      \
+                  "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT(parent, name) DO UPDATE SET ino = ?3, " \
+                  "type = ?4, op = ?5, since = ?6, removed = ?7, time = ?8, ready = ?9, held = ?10")         \
     X(P_NAME_DEL, "DELETE FROM p_name WHERE parent = ?1 AND name = ?2")                                      \
     X(P_REMOVED, "UPDATE p_name SET removed = ?2 WHERE ino = 0 AND (parent, name) IN (SELECT parent, name FROM c_name WHERE ino = ?1)") \
     X(P_NAME_SINCE, "UPDATE p_name SET since = ?3 WHERE parent = ?1 AND name = ?2")                          \
     X(P_NAMES_OF, "SELECT parent, name FROM p_name WHERE ino = ?1 ORDER BY parent, name")                    \
     X(P_CHILD, "SELECT name, ino FROM p_name WHERE parent = ?1")                                             \
     X(P_OVER, "SELECT 1 FROM c_name c JOIN p_name p ON p.parent = c.parent AND p.name = c.name WHERE c.ino = ?1 LIMIT 1") \
-    X(P_HAS_CHILD, "SELECT 1 FROM p_name WHERE parent = ?1 LIMIT 1")                                         \
+    X(P_HAS_CHILD, "SELECT 1 FROM p_name WHERE parent = ?1 AND since < " DB_LOCAL " LIMIT 1")                \
+    X(P_HAS_CHILD_NOW, "SELECT 1 FROM p_name WHERE parent = ?1 AND since < " DB_LOCAL " AND held = 0 LIMIT 1") \
     X(P_READY_OF, "UPDATE p_name SET ready = ?2 WHERE ino = ?1")                                             \
-    X(P_ALL_NAMES, "SELECT parent, name, ino FROM p_name ORDER BY parent, name")                             \
-    X(P_READY_NAMES, "SELECT parent, name, ino FROM p_name WHERE ready = 1 ORDER BY op LIMIT ?1")            \
+    X(P_ALL_NAMES, "SELECT parent, name, ino FROM p_name WHERE since < " DB_LOCAL " ORDER BY parent, name")  \
+    X(P_READY_NAMES, "SELECT parent, name, ino FROM p_name WHERE ready = 1 AND held = 0 ORDER BY op LIMIT ?1") \
     X(P_COUNT, "SELECT (SELECT count(*) FROM p_name), (SELECT count(*) FROM p_inode)")                       \
     X(P_INODE, "SELECT rec, op, since, written, after, blocked, spool, snap, stage, due, size, mtime FROM p_inode WHERE ino = ?1") \
     X(P_INODE_SET, "INSERT INTO p_inode(ino, rec, op, since, written, after, blocked, spool, snap, stage, due, size, mtime) " \
                    "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT(ino) DO UPDATE SET rec = ?2, op = ?3, "      \
                    "since = ?4, written = ?5, after = ?6, blocked = ?7, spool = ?8, snap = ?9, stage = ?10, due = ?11, size = ?12, mtime = ?13")         \
     X(P_INODE_DEL, "DELETE FROM p_inode WHERE ino = ?1")                                                     \
-    X(P_ALL_INODES, "SELECT ino FROM p_inode ORDER BY ino")                                                  \
+    X(P_ALL_INODES, "SELECT ino FROM p_inode WHERE since < " DB_LOCAL " ORDER BY ino")                       \
     X(P_READY_INODES, "SELECT ino FROM p_inode WHERE blocked = 0 ORDER BY op LIMIT ?1")                      \
     X(P_MIN_BLOCKED, "SELECT min(written) FROM p_inode WHERE blocked = 1 AND written > 0")                   \
     X(P_MIN_WRITTEN, "SELECT min(written) FROM p_inode WHERE written > 0 AND op >= ?1")                     \
     X(P_MIN_AFTER, "SELECT min(after) FROM p_inode WHERE after > 0")                                         \
-    X(P_DUE, "SELECT ino, due FROM p_inode WHERE work = 1 ORDER BY due LIMIT ?1")                            \
+    X(P_DUE, "SELECT ino, due FROM p_inode WHERE work + blocked > 0 ORDER BY due LIMIT ?1")                  \
     X(P_WORK, "SELECT ino FROM p_inode WHERE work = 1 AND since <= ?1 ORDER BY due LIMIT ?2")                \
     X(P_SPOOLED, "SELECT ino, spool, snap, stage FROM p_inode WHERE spool > 0 OR snap > 0")                \
-    X(P_UNHASHED, "SELECT 1 FROM p_inode WHERE work = 1 AND (spool > 0 OR stage = 0) LIMIT 1")               \
+    X(P_UNHASHED, "SELECT 1 FROM p_inode WHERE work = 1 AND (spool > 0 OR stage = 0) AND since < " DB_LOCAL " LIMIT 1") \
     X(P_DUE_NOW, "UPDATE p_inode SET due = 0 WHERE ino = ?1 AND spool > 0")                                  \
-    X(P_HURRY, "UPDATE p_inode SET due = 0 WHERE work = 1 AND due < 9223372036854775807")                                                  \
+    X(P_HURRY, "UPDATE p_inode SET due = 0 WHERE work + blocked > 0 AND due < 9223372036854775807")         \
     X(P_SINCE, "SELECT EXISTS(SELECT 1 FROM p_inode WHERE since <= ?1) OR EXISTS(SELECT 1 FROM p_name WHERE since <= ?1)") \
     X(P_SINCE_INO, "SELECT EXISTS(SELECT 1 FROM p_inode WHERE ino = ?1 AND since <= ?2) OR "                 \
                    "EXISTS(SELECT 1 FROM p_name WHERE ino = ?1 AND since <= ?2)")                            \
@@ -80,9 +84,27 @@
     X(P_LINK, "SELECT d FROM p_link WHERE ino = ?1")                                                         \
     X(P_LINK_ADD, "INSERT INTO p_link(ino, d) VALUES(?1, ?2) ON CONFLICT(ino) DO UPDATE SET d = d + ?2")     \
     X(P_LINK_DEL, "DELETE FROM p_link WHERE ino = ?1 AND d = 0")                                             \
-    X(P_QUEUE, "SELECT count(*) FROM p_inode WHERE work = 1")                                                \
+    X(P_DURABLE, "SELECT EXISTS(SELECT 1 FROM p_inode WHERE blocked = 0 AND snap > 0)") /* waits for its commit */ \
+    X(P_QUEUE, "SELECT count(*) FROM p_inode WHERE work + blocked > 0 AND since < " DB_LOCAL)                \
+    X(P_HOMELESS, "UPDATE p_inode SET due = 0 WHERE blocked = 1 AND work = 0 AND since < " DB_LOCAL)         \
+    X(P_HELD_NEXT, "SELECT min(held) FROM p_name WHERE held > 0")                                            \
+    X(P_HELD_PAST, "UPDATE p_name SET held = 0 WHERE held > 0 AND held <= ?1")                               \
+    X(P_HELD_ALL, "UPDATE p_name SET held = ?1 WHERE held > 0")                                              \
+    X(P_HELD_WORK, "SELECT count(*) FROM p_inode WHERE work = 1 AND due > ?1 AND due < 9223372036854775807") \
+    X(P_HELD_BYTES, "UPDATE p_inode SET due = ?1 WHERE work = 1 AND due > ?2 AND due < 9223372036854775807") \
+    X(P_HELD_OF, "UPDATE p_name SET held = 0 WHERE ino = ?1 AND held > 0")                                   \
+    X(P_HELD_IN, "UPDATE p_name SET held = 0 WHERE parent = ?1 AND held > 0")                                \
+    X(P_LOCAL_COUNT, "SELECT count(*), coalesce(sum(size), 0) FROM p_inode WHERE since = " DB_LOCAL)         \
+    X(P_LOCAL_ROWS, "SELECT count(*) FROM p_name WHERE since = " DB_LOCAL)                                   \
+    X(P_LOCAL_IN, "SELECT name, ino, type FROM p_name WHERE since = " DB_LOCAL " AND parent = ?1 LIMIT 1")   \
+    X(P_LOCAL_LOST, "SELECT parent, name, ino, type FROM p_name p WHERE since = " DB_LOCAL " AND (NOT (EXISTS(SELECT 1 FROM c_inode c " \
+                    "WHERE c.ino = p.parent) OR EXISTS(SELECT 1 FROM p_inode i WHERE i.ino = p.parent)) OR EXISTS(SELECT 1 FROM c_name c " \
+                    "WHERE c.ino = p.ino AND NOT EXISTS(SELECT 1 FROM p_name o WHERE o.parent = c.parent AND o.name = c.name))) LIMIT 1") \
     X(LIST, "SELECT name, ino, type FROM p_name WHERE parent = ?1 AND ino > 0 UNION ALL SELECT name, ino, type FROM c_name c " \
             "WHERE parent = ?1 AND NOT EXISTS (SELECT 1 FROM p_name p WHERE p.parent = c.parent AND p.name = c.name) ORDER BY name") \
+    X(LIST_AFTER, "SELECT name, ino, type FROM p_name WHERE parent = ?1 AND name > ?2 AND ino > 0 UNION ALL SELECT name, ino, type FROM c_name c " \
+            "WHERE parent = ?1 AND name > ?2 AND NOT EXISTS (SELECT 1 FROM p_name p WHERE p.parent = c.parent AND p.name = c.name) ORDER BY name LIMIT ?3") \
+    X(LIST_C_AFTER, "SELECT name, ino, type FROM c_name WHERE parent = ?1 AND name > ?2 ORDER BY name LIMIT ?3") \
     X(LIST_C, "SELECT name, ino, type FROM c_name WHERE parent = ?1 ORDER BY name")                          \
     X(OBJECT, "SELECT key FROM object WHERE id = ?1")                                                        \
     X(OBJECT_SET, "INSERT OR IGNORE INTO object(id, key) VALUES(?1, ?2)")                                    \

@@ -2,10 +2,14 @@
 #include "tree/file.h"
 #include "base/log.h"
 #include "tree/file_state.h"
+#include "tree/hold.h"
+#include "tree/local.h"
 #include <fcntl.h>
 
 /* An open file settles when it has not been written for so long, or at the latest so long after its first write. */
 #define QUIET_NS (5 * NS_PER_S)
+/* The kernel tells of a close(2) twice: of every one while the program waits (flush), of the last one some time later (release). So long that is awaited. */
+#define CLOSING_NS (5 * NS_PER_S)
 /* Closed files that keep their descriptor until they settle. */
 #define LINGERING_MAX 256
 
@@ -28,29 +32,16 @@ static int open_spooled(struct file *f, const struct record *rec, const struct r
     return r;
 }
 
-int file_get(struct tree *t, uint64_t ino, struct file **ret) {
-    struct file *f = file_find(t, ino);
-    if (f) {
-        f->refs++;
-        *ret = f;
-        return 0;
-    }
-    CLEANUP_RECORD struct record rec = {0};
-    struct row_pending p = {0};
-    struct orphan *o = NULL;
-    int r = rows_v_inode(t, ino, &rec, NULL, &p);
-    if (r == 0 && (o = tree_orphan(t, ino)))
-        record_copy(&rec, &o->rec);
-    if (r < 0 || (r == 0 && !o) || !S_ISREG(rec.mode))
-        return r < 0 ? r : r == 0 && !o ? -ESTALE : -EINVAL;
-    f = xcalloc(1, sizeof *f);
-    *f = (struct file){.tree = t, .ino = ino, .refs = 1, .unnamed = o != NULL, .foreign = rec.foreign};
+static int file_make(struct tree *t, uint64_t ino, const struct record *rec, const struct row_pending *p, bool unnamed,
+                     struct file **ret) {
+    struct file *f = xcalloc(1, sizeof *f);
+    *f = (struct file){.tree = t, .ino = ino, .refs = 1, .unnamed = unnamed, .foreign = rec->foreign};
     f->parked_tail = &f->parked;
-    f->content = content_ref(rec.content);
-    f->size = rec.size;
-    r = open_spooled(f, &rec, &p);
+    f->content = content_ref(rec->content);
+    f->size = rec->size;
+    int r = open_spooled(f, rec, p);
     if (r < 0) {
-        log_error("spool file %llu of inode %llu cannot be opened: %s", (unsigned long long)(p.spool ? p.spool : p.snap),
+        log_error("spool file %llu of inode %llu cannot be opened: %s", (unsigned long long)(p->spool ? p->spool : p->snap),
                   (unsigned long long)ino, strerror(-r));
         spool_unref(f->snap);
         content_unref(f->content);
@@ -62,10 +53,37 @@ int file_get(struct tree *t, uint64_t ino, struct file **ret) {
     return 0;
 }
 
+int file_get(struct tree *t, uint64_t ino, struct file **ret) {
+    struct file *f = file_find(t, ino);
+    if (f) {
+        f->refs++;
+        *ret = f;
+        return 0;
+    }
+    CLEANUP_RECORD struct record rec = {0};
+    struct row_pending p = {0};
+    struct orphan *o = rows_v_orphan(t, ino);
+    int r = 1;
+    if (o)
+        record_copy(&rec, &o->rec);
+    else
+        r = rows_v_inode(t, ino, &rec, NULL, &p);
+    if (r <= 0)
+        return r < 0 ? r : -ESTALE;
+    return S_ISREG(rec.mode) ? file_make(t, ino, &rec, &p, o != NULL, ret) : -EINVAL;
+}
+
+static void orphan_free(struct tree *t, struct orphan *o) {
+    HASH_DEL(t->orphans, o);
+    record_free(&o->rec);
+    free(o);
+}
+
 void file_put(struct file *f) {
     if (--f->refs)
         return;
-    HASH_DEL(f->tree->files, f);
+    if (!f->apart)
+        HASH_DEL(f->tree->files, f);
     if (f->unnamed && f->spool)
         spool_remove(f->spool);
     if (f->unnamed && f->snap)
@@ -73,12 +91,9 @@ void file_put(struct file *f) {
     spool_unref(f->spool);
     spool_unref(f->snap);
     content_unref(f->content);
-    struct orphan *o = f->unnamed ? tree_orphan(f->tree, f->ino) : NULL;
-    if (o && o->forgotten) {
-        HASH_DEL(f->tree->orphans, o);
-        record_free(&o->rec);
-        free(o);
-    }
+    struct orphan *o = f->unnamed && !f->apart ? tree_orphan(f->tree, f->ino) : NULL;
+    if (o && o->forgotten)
+        orphan_free(f->tree, o);
     free(f);
 }
 
@@ -137,9 +152,22 @@ uint64_t file_count_writing(struct tree *t) {
     struct file *f, *next;
     uint64_t n = 0;
     HASH_ITER(hh, t->files, f, next) {
-        n += f->spool && f->writers && !f->unnamed;
+        n += f->spool && f->writers && !f->unnamed && !local_is(t, f->ino);
     }
     return n;
+}
+
+void file_count_busy(struct tree *t, uint64_t *ret_busy, bool *ret_closing) {
+    struct file *f, *next;
+    int64_t now = env_mono(t->env);
+    *ret_busy = 0;
+    *ret_closing = false;
+    HASH_ITER(hh, t->files, f, next) {
+        if (f->unnamed)
+            *ret_closing |= f->spool && !f->changing && f->flushed_at && now - f->flushed_at < CLOSING_NS;
+        else
+            *ret_busy += (f->stuck || (f->spool && f->changing)) && !local_is(t, f->ino);
+    }
 }
 
 static void remove_spooled(struct tree *t, uint64_t id) {
@@ -168,16 +196,64 @@ void file_wake(struct file *f) {
     env_post(f->tree->env, wake_on_loop, f);
 }
 
+/* A program that has found the name may be about to open it: the bytes stay until the kernel has let go of the inode. */
+static struct file *keep_unnamed(struct tree *t, struct orphan *o, struct file *f, const struct row_pending *p) {
+    if (f) {
+        f->refs++;
+    } else if (p->spool || p->snap) {
+        if (file_make(t, o->ino, &o->rec, p, true, &f) < 0)
+            return NULL;
+        f->flushed_at = env_mono(t->env);
+    }
+    o->file = f;
+    return f;
+}
+
 void file_unnamed(struct tree *t, uint64_t ino, const struct row_pending *p) {
+    struct orphan *o = tree_orphan(t, ino);
     struct file *f = file_find(t, ino);
+    if (o && S_ISREG(o->rec.mode))
+        f = keep_unnamed(t, o, f, p);
     if (f) {
         f->unnamed = true;
+        f->hashed = o && p->snap && p->stage != SNAP_SEALED;
+        if (f->hashed) {
+            content_unref(f->content);
+            f->content = content_ref(o->rec.content);
+        }
         file_wake(f);
         file_linger_no_more(f);
         return;
     }
     remove_spooled(t, p->spool);
     remove_spooled(t, p->snap);
+}
+
+void file_forgotten(struct tree *t, struct orphan *o) {
+    struct file *f = o->file;
+    o->forgotten = true;
+    o->file = NULL;
+    if (f)
+        file_put(f);
+    else if (!file_is_open(t, o->ino))
+        orphan_free(t, o);
+}
+
+void file_named_again(struct tree *t) {
+    struct orphan *o, *next;
+    HASH_ITER(hh, t->orphans, o, next) {
+        if (rows_v_orphan(t, o->ino))
+            continue;
+        struct file *f = file_find(t, o->ino), *kept = o->file;
+        if (f && f->unnamed) {
+            HASH_DEL(t->files, f);
+            f->apart = true;
+        }
+        tree_note_inode(t, o->ino, true);
+        orphan_free(t, o);
+        if (kept)
+            file_put(kept);
+    }
 }
 
 /* Making it writable */
@@ -213,8 +289,16 @@ static int begin_version(struct file *f, const struct record *rec, struct row_pe
     return 0;
 }
 
+/* Its snapshot goes nowhere: it is written on, unless it is just being hashed (-EINPROGRESS) or uploaded. */
 static int begin_unnamed(struct file *f) {
     struct tree *t = f->tree;
+    if (f->snap && !f->settling) {
+        spool_unseal(f->snap);
+        f->spool = STEAL_PTR(&f->snap);
+        return 0;
+    }
+    if (f->snap && !f->hashed)
+        return -EINPROGRESS;
     int r = tree_begin(t);
     if (r < 0)
         return r;
@@ -223,6 +307,11 @@ static int begin_unnamed(struct file *f) {
         r = spool_new_version(t->cfg.spool, id, f->snap, f->content, &f->spool);
     else
         r = spool_create(t->cfg.spool, id, f->content, &f->spool);
+    struct orphan *o = f->apart ? NULL : tree_orphan(t, f->ino);
+    if (r == 0 && o && !o->file) {
+        o->file = f;
+        f->refs++;
+    }
     return tree_end(t, r);
 }
 
@@ -290,6 +379,7 @@ static int note_closed(struct file *f) {
     if (r != 1)
         return MIN(r, 0);
     spool_stat(f->spool, &p.size, &p.mtime, NULL);
+    spool_set_mtime(f->spool, p.mtime); /* the file's own is a tick behind */
     rec.ctime = row_written_ctime(rec.ctime, p.mtime, env_now(t->env));
     p.due = env_mono(t->env) + t->cfg.settle_ns;
     return rows_p_put(t, f->ino, &rec, &p);
@@ -305,8 +395,12 @@ void file_linger_no_more(struct file *f) {
 
 void file_end_lingering(struct tree *t) {
     struct file *f, *next;
+    struct orphan *o, *next_o;
     HASH_ITER(hh, t->files, f, next) {
         file_linger_no_more(f);
+    }
+    HASH_ITER(hh, t->orphans, o, next_o) {
+        file_forgotten(t, o);
     }
 }
 
@@ -379,6 +473,7 @@ static void change_run(void *arg) {
     }
     if (r == 0) {
         f->changing++;
+        f->flushed_at = 0;
         c->spool = spool_ref(f->spool);
         if (c->append)
             spool_stat(c->spool, &c->off, NULL, NULL);
@@ -445,9 +540,9 @@ static void nothing(void *arg, int err) {
 
 int file_open(struct tree *t, uint64_t ino, int flags, struct file **ret) {
     struct file *f;
-    bool writable = (flags & O_ACCMODE) != O_RDONLY;
+    bool writable = (flags & O_ACCMODE) != O_RDONLY, cuts = flags & O_TRUNC; /* O_RDONLY | O_TRUNC cuts too */
     tree_lock(t);
-    int r = writable && (t->read_only || t->cfg.read_only) ? -EROFS : file_get(t, tree_resolve(t, ino), &f);
+    int r = (writable || cuts) && (t->read_only || t->cfg.read_only) ? -EROFS : file_get(t, tree_resolve(t, ino), &f);
     if (r == 0) {
         f->handles++;
         f->writers += writable;
@@ -455,7 +550,7 @@ int file_open(struct tree *t, uint64_t ino, int flags, struct file **ret) {
     tree_unlock(t);
     if (r < 0)
         return r;
-    if (writable && (flags & O_TRUNC))
+    if (cuts)
         file_truncate(t, f->ino, 0, nothing, NULL);
     *ret = f;
     return 0;
@@ -474,6 +569,9 @@ void file_close(struct file *f, int flags) {
 }
 
 void file_flush(struct file *f, file_done done, void *arg) {
+    tree_lock(f->tree);
+    f->flushed_at = env_mono(f->tree->env);
+    tree_unlock(f->tree);
     if (f->tree->cfg.durability == DURABILITY_CLOSE)
         file_fsync(f, done, arg);
     else
@@ -567,7 +665,9 @@ static void sync_local(struct tree *t, struct file *f, file_done done, void *arg
 static int hurry(struct tree *t, uint64_t ino) {
     CLEANUP_RECORD struct record rec = {0};
     struct row_pending p;
-    int r = rows_p_inode(t, ino, &rec, &p);
+    int r = hold_release(t, ino);
+    if (r == 0)
+        r = rows_p_inode(t, ino, &rec, &p);
     if (r != 1 || !p.spool)
         return MIN(r, 0);
     struct file *f = file_find(t, ino);
@@ -583,7 +683,7 @@ struct tree_wait *file_fsync_inode(struct tree *t, uint64_t ino, file_done done,
     tree_lock(t);
     ino = tree_resolve(t, ino);
     struct file *f = file_find(t, ino);
-    if (t->cfg.durability == DURABILITY_LOCAL || t->cfg.read_only || (f && f->unnamed)) {
+    if (t->cfg.durability == DURABILITY_LOCAL || t->cfg.read_only || (f && f->unnamed) || local_is(t, ino)) {
         if (f)
             f->refs++;
         tree_unlock(t);
@@ -599,6 +699,8 @@ struct tree_wait *file_fsync_inode(struct tree *t, uint64_t ino, file_done done,
         if (r == 0)
             r = tree_end(t, hurry(t, ino));
     }
+    if (r == 0 && file_is_stuck(t, ino))
+        r = -EIO; /* as for who waited when it was refused; it is tried again all the time */
     if (r == 0)
         w = commit_wait(t, ino, t->op, t->cfg.fsync_timeout_ns, true, done, arg);
     tree_unlock(t);
@@ -608,6 +710,13 @@ struct tree_wait *file_fsync_inode(struct tree *t, uint64_t ino, file_done done,
 }
 
 struct tree_wait *file_fsync(struct file *f, file_done done, void *arg) {
+    tree_lock(f->tree);
+    bool apart = f->apart;
+    tree_unlock(f->tree);
+    if (apart) {
+        sync_local(f->tree, f, done, arg);
+        return NULL;
+    }
     return file_fsync_inode(f->tree, f->ino, done, arg);
 }
 

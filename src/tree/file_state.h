@@ -31,11 +31,14 @@ struct file {
     struct content *content;
     uint64_t size;     /* of content */
     bool unnamed;      /* without a name: nothing of it goes to the database */
+    bool hashed;       /* unnamed: `content` is that of `snap` */
+    bool apart;        /* unnamed, and its number has a name again: others find another file by it; this one is its handles' alone */
     bool settling;     /* a job of settle.c runs */
     bool lingers;      /* a reference is kept from the last close to the settling, for the descriptor and what was hashed behind the writer */
     bool foreign;      /* content that this version cannot verify */
     bool stuck;
     int64_t dirty_since, last_write; /* mono */
+    int64_t flushed_at; /* mono: a close(2) since the last write; 0: none */
     struct parked *parked, **parked_tail;
     UT_hash_handle hh;
 };

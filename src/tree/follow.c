@@ -2,10 +2,15 @@
  *
  * From the journal into the confirmed tree: reads the next number, applies it, merges; and tells absence from trouble. A number that is not there is believed to be absent only beside a witness: the
  * newest entry this host knows, read on the same path just then.
+ *
+ * A witness out of a cache proves nothing: then older entries are asked for, one at a poll, which the cache may not hold; until one comes from the bucket itself the head is unproven. A newest entry that
+ * reads as absent may be a cache's memory of the time before it was put: the bucket has gone backwards only if that outlasts what caches remember (store.absence_ns).
  */
 #include "base/log.h"
 #include "net/retry.h"
 #include "tree/apply.h"
+#include "tree/home.h"
+#include "tree/local.h"
 #include <inttypes.h>
 
 static int save_head(struct tree *t) {
@@ -120,8 +125,13 @@ static int apply_parsed(struct tree *t, const struct entry *e, bool ours, struct
         r = commit_applied(t, e);
     } else {
         notice_clone(t, e);
-        t->foreign_at = env_mono(t->env);
+        if (t->started) /* what was missed is no rival's */
+            t->foreign_at = env_mono(t->env);
         r = t->pending_rows ? carry_over(t, b) : 0;
+        if (r == 0 && t->pending_rows)
+            r = local_sweep(t);
+        if (r == 0 && t->pending_rows)
+            r = home_follow(t, b);
     }
     if (r == 0 && t->inflight.active && t->inflight.seq <= e->sequence)
         r = resolve(t);
@@ -177,8 +187,10 @@ int follow_take(struct tree *t, uint64_t seq, const void *p, size_t n) {
     } else {
         if (t->inflight.active && t->inflight.seq <= seq)
             commit_resolved(t);
-        if (!ours)
+        if (!ours) {
+            file_named_again(t);
             note_changes(t, &b);
+        }
         counter_add(t->cfg.counters, COUNTER_ENTRIES_APPLIED, 1);
         t->head = MAX(t->head, seq);
     }
@@ -252,21 +264,54 @@ static void all_is_well(struct tree *t) {
     t->witness_at = env_mono(t->env);
     t->head_seen = env_now(t->env);
     t->read_failures = 0;
+    t->absent_since = t->unproven_since = 0;
+    tree_offline(t, false, NULL);
+}
+
+static int64_t absence(const struct tree *t) {
+    return t->cfg.reader->absence_ns;
+}
+
+void follow_unproven(struct tree *t) {
+    if (!t->unproven_since) {
+        t->unproven_since = env_now(t->env);
+        if (!t->unproven_said)
+            log_warning("journal entries come out of a cache on the way: whether %" PRIu64 " is the newest one cannot be told", t->seq);
+        t->unproven_said = true;
+    }
+    t->read_failures = 0;
     tree_offline(t, false, NULL);
 }
 
 static void first_done(void *arg, const struct store_got *got) {
     struct tree *t = arg;
     tree_lock(t);
-    if (got->err == 0 || got->err == -ERANGE) {
+    bool there = got->err == 0 || got->err == -ERANGE;
+    if (there && got->cached) {
+        follow_unproven(t);
+        round_over(t, poll_interval(t));
+    } else if (there) {
         tree_stop(t, "the bucket went backwards: journal entry %" PRIu64 " was there and is gone. This host keeps what it has and writes nothing; "
                      "restore the bucket, or move %s away to see the bucket as it is",
-                  t->seq, t->cfg.dir);
+                  t->witness, t->cfg.dir);
         round_over(t, POLL_IDLE_NS);
     } else {
         trouble(t, -EIO, "the volume's journal is not there any more; this host goes on with what it has");
     }
     tree_unlock(t);
+}
+
+/* The newest entry that we know, or an older one. Under the lock. */
+static void witness_absent(struct tree *t) {
+    int64_t now = env_mono(t->env);
+    if (!t->absent_since)
+        t->absent_since = now;
+    if (now - t->absent_since < absence(t)) {
+        round_over(t, MIN(poll_interval(t), absence(t) / 8));
+        return;
+    }
+    CLEANUP_FREE char *key = entry_key(t->cfg.prefix, 1);
+    store_get_range(t->cfg.reader, key, 0, 1, STORE_FRESH, first_done, t);
 }
 
 static void witness_done(void *arg, const struct store_got *got) {
@@ -275,13 +320,17 @@ static void witness_done(void *arg, const struct store_got *got) {
     bool there = got->err == 0 || got->err == -ERANGE; /* a void number may hold an empty object */
     if (there && t->closing) {
         round_over(t, 0);
+    } else if (there && got->cached) {
+        t->absent_since = 0;
+        follow_unproven(t);
+        t->witness_at = env_mono(t->env);
+        round_over(t, poll_interval(t));
     } else if (there) {
         all_is_well(t);
         t->head = t->seq;
         round_over(t, poll_interval(t));
     } else if (got->err == -ENOENT) {
-        CLEANUP_FREE char *key = entry_key(t->cfg.prefix, 1);
-        store_get_range(t->cfg.reader, key, 0, 1, STORE_FRESH, first_done, t);
+        witness_absent(t);
     } else {
         trouble(t, got->err, got->why);
     }
@@ -290,8 +339,63 @@ static void witness_done(void *arg, const struct store_got *got) {
 }
 
 static void ask_witness(struct tree *t) {
-    CLEANUP_FREE char *key = entry_key(t->cfg.prefix, t->reading_seq - 1);
+    uint64_t newest = t->reading_seq - 1, random;
+    t->witness = newest;
+    if (t->unproven_since && !t->absent_since) {
+        env_random(t->env, &random, sizeof random);
+        t->witness = 1 + random % newest;
+    }
+    CLEANUP_FREE char *key = entry_key(t->cfg.prefix, t->witness);
     store_get_range(t->cfg.reader, key, 0, 1, STORE_FRESH, witness_done, t);
+}
+
+/* Bytes that open under no key use their number up, for everybody: so it must be sure that they are what the bucket holds, and not a page that the CDN puts in the place of an error. The same
+ * bytes are read twice, longer apart than caches remember errors, and a number that nobody has must read as absent. */
+
+const char follow_rewrites[] = "the CDN answers with a page of its own for journal entries that are not there: it must pass the bucket's answer on "
+                               "(CloudFront: no custom error responses for 403 and 404)";
+
+char *follow_control_key(struct tree *t) {
+    uint64_t random;
+    env_random(t->env, &random, sizeof random);
+    return entry_key(t->cfg.prefix, UINT64_C(9000000000000000) + random % UINT64_C(999999999999999));
+}
+
+static void control_done(void *arg, const struct store_got *got) {
+    struct tree *t = arg;
+    tree_lock(t);
+    if (t->closing) {
+        round_over(t, 0);
+    } else if (got->err == -ENOENT) {
+        int r = follow_void(t, t->reading_seq);
+        if (r == 0)
+            read_next(t);
+        else
+            round_over(t, poll_interval(t));
+    } else {
+        t->second_look = 0;
+        trouble(t, -EIO, got->err == 0 || got->err == -ERANGE ? follow_rewrites : got->why);
+    }
+    tree_unlock(t);
+    follow_after(t);
+}
+
+/* Under the lock. */
+static void unreadable(struct tree *t, const struct store_got *got) {
+    uint8_t digest[DIGEST_SIZE];
+    int64_t now = env_mono(t->env);
+    digest_of(got->data, got->len, digest);
+    if (t->second_look != t->reading_seq || memcmp(digest, t->doubted, DIGEST_SIZE)) {
+        t->second_look = t->reading_seq;
+        t->doubted_at = now;
+        memcpy(t->doubted, digest, DIGEST_SIZE);
+    }
+    if (now - t->doubted_at < absence(t)) {
+        round_over(t, absence(t) / 4);
+        return;
+    }
+    CLEANUP_FREE char *key = follow_control_key(t);
+    store_get_range(t->cfg.reader, key, 0, 1, STORE_FRESH, control_done, t);
 }
 
 static void next_done(void *arg, const struct store_got *got) {
@@ -306,15 +410,21 @@ static void next_done(void *arg, const struct store_got *got) {
         trouble(t, got->err, got->why);
     } else {
         r = follow_take(t, t->reading_seq, got->data, got->len);
-        if (r == -EBADMSG && t->second_look == t->reading_seq)
-            r = follow_void(t, t->reading_seq);
-        else if (r == -EBADMSG)
-            t->second_look = t->reading_seq, r = 0;
-        if (r == 0) {
-            all_is_well(t);
-            read_next(t);
+        if (r == -EBADMSG && absence(t)) {
+            unreadable(t, got);
         } else {
-            round_over(t, poll_interval(t));
+            if (r == -EBADMSG && t->second_look == t->reading_seq)
+                r = follow_void(t, t->reading_seq);
+            else if (r == -EBADMSG)
+                t->second_look = t->reading_seq, r = 0;
+            int64_t since = got->cached ? t->unproven_since : 0;
+            if (r == 0) {
+                all_is_well(t);
+                t->unproven_since = since;
+                read_next(t);
+            } else {
+                round_over(t, poll_interval(t));
+            }
         }
     }
     tree_unlock(t);

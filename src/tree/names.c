@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tree/names.h"
 #include "tree/apply.h"
-#include "tree/rows.h"
+#include "tree/hold.h"
+#include "tree/home.h"
+#include "tree/local.h"
 #include <linux/fs.h>
 #include <linux/limits.h>
 #include <sys/sysmacros.h>
@@ -13,15 +15,16 @@
 
 /* The record of an inode with or without a name: 0 or -ESTALE. */
 static int view_record(struct tree *t, uint64_t ino, struct record *ret, uint32_t *nlink, struct row_pending *p) {
-    int r = rows_v_inode(t, ino, ret, nlink, p);
-    if (r != 0)
-        return r < 0 ? r : 0;
-    struct orphan *o = tree_orphan(t, ino);
-    if (!o)
-        return -ESTALE;
+    struct orphan *o = rows_v_orphan(t, ino);
+    if (!o) {
+        int r = rows_v_inode(t, ino, ret, nlink, p);
+        return r == 0 ? -ESTALE : MIN(r, 0);
+    }
     record_copy(ret, &o->rec);
     if (nlink)
         *nlink = 0;
+    if (p)
+        *p = (struct row_pending){0};
     return 0;
 }
 
@@ -68,14 +71,14 @@ static int get_attr(struct tree *t, uint64_t ino, struct attr *ret) {
 /* A directory of the view that names can be looked up in, or changed. */
 static int view_directory(struct tree *t, uint64_t *dir, struct record *ret) {
     *dir = tree_resolve(t, *dir);
+    if (rows_v_orphan(t, *dir))
+        return -ENOENT;
     int r = rows_v_inode(t, *dir, ret, NULL, NULL);
-    if (r == 0)
-        return tree_orphan(t, *dir) ? -ENOENT : -ESTALE;
-    return r < 0 ? r : S_ISDIR(ret->mode) ? 0 : -ENOTDIR;
+    return r == 0 ? -ESTALE : r < 0 ? r : S_ISDIR(ret->mode) ? 0 : -ENOTDIR;
 }
 
-static int dot_lookup(struct tree *t, uint64_t dir, size_t n, struct attr *ret) {
-    uint64_t ino = n == 1 || dir == ROOT_INO ? dir : rows_v_parent(t, dir);
+static int dot_dot_lookup(struct tree *t, uint64_t dir, struct attr *ret) {
+    uint64_t ino = dir == ROOT_INO ? dir : rows_v_parent(t, dir);
     return ino ? get_attr(t, ino, ret) : -ENOENT;
 }
 
@@ -85,9 +88,11 @@ int names_lookup(struct tree *t, uint64_t parent, const char *name, size_t n, st
     if (n > NAME_MAX_BYTES)
         return -ENAMETOOLONG;
     tree_lock(t);
-    int r = view_directory(t, &parent, &dir);
-    if (r == 0 && (n <= 2 && !memcmp(name, "..", n))) {
-        r = dot_lookup(t, parent, n, ret);
+    int r;
+    if (n == 1 && *name == '.') {
+        r = get_attr(t, tree_resolve(t, parent), ret); /* of any inode: the kernel opens a file handle */
+    } else if ((r = view_directory(t, &parent, &dir)) == 0 && n == 2 && !memcmp(name, "..", n)) {
+        r = dot_dot_lookup(t, parent, ret);
     } else if (r == 0) {
         r = rows_v_name(t, parent, name, n, &row);
         r = r < 0 ? r : r == 0 ? -ENOENT : get_attr(t, row.ino, ret);
@@ -146,18 +151,17 @@ int names_readlink(struct tree *t, uint64_t ino, struct buf *ret) {
 /* The inode's new record; its row becomes part of the difference, or leaves it. */
 static int put_record(struct tree *t, uint64_t ino, const struct record *rec) {
     struct row_pending p;
+    struct orphan *o = rows_v_orphan(t, ino);
+    if (o) {
+        record_free(&o->rec);
+        record_copy(&o->rec, rec);
+        return 0;
+    }
     int had = rows_p_inode(t, ino, NULL, &p);
     if (had < 0)
         return had;
-    if (!had) {
-        if (tree_orphan(t, ino)) {
-            struct orphan *o = tree_orphan(t, ino);
-            record_free(&o->rec);
-            record_copy(&o->rec, rec);
-            return 0;
-        }
+    if (!had)
         p = (struct row_pending){.since = t->op};
-    }
     p.op = t->op;
     return rows_p_settle(t, ino, rec, &p);
 }
@@ -170,6 +174,11 @@ static int touch_directory(struct tree *t, uint64_t dir, int64_t now) {
         return MIN(r, 0);
     rec.mtime = rec.ctime = now;
     return put_record(t, dir, &rec);
+}
+
+/* The directory in which a name has come or gone; one that stays on this host leaves a shared directory as it is. */
+static int touch_parent(struct tree *t, uint64_t dir, bool local_name, int64_t now) {
+    return local_name && !local_is(t, dir) ? 0 : touch_directory(t, dir, now);
 }
 
 static int touch_inode(struct tree *t, uint64_t ino, int64_t now) {
@@ -186,8 +195,7 @@ static int mark_removed(struct tree *t, uint64_t ino) {
     return db_run(&t->db, STMT_P_REMOVED, "ii", ino, t->op);
 }
 
-/* The view has taken a name from this inode: with the last one it leaves the view. */
-static int lost_name(struct tree *t, uint64_t ino, uint32_t type, int64_t now) {
+int names_lost(struct tree *t, uint64_t ino, uint32_t type, int64_t now) {
     CLEANUP_RECORD struct record rec = {0};
     struct row_pending p;
     uint32_t nlink;
@@ -242,12 +250,13 @@ static int do_make(struct tree *t, uint64_t parent, const char *name, size_t n, 
         rec.gid = dir.gid;
         rec.mode |= S_ISDIR(m->mode) ? S_ISGID : 0;
     }
-    struct row_pending p = {.op = t->op, .since = t->op, .written = t->op};
+    bool local = local_is_name(t, parent, name, n);
+    struct row_pending p = {.op = t->op, .since = local ? ROW_LOCAL : t->op, .written = t->op};
     r = rows_p_put(t, ino, &rec, &p);
     if (r == 0)
         r = rows_v_set_name(t, parent, name, n, ino, rec.mode, false, now);
     if (r == 0)
-        r = touch_directory(t, parent, now);
+        r = touch_parent(t, parent, local, now);
     if (r == 0)
         fill_attr(t, ino, &rec, S_ISDIR(rec.mode) ? 2 : 1, NULL, ret);
     return r;
@@ -292,11 +301,16 @@ static int do_link(struct tree *t, uint64_t ino, uint64_t parent, const char *na
         return r < 0 ? r : tree_orphan(t, ino) ? -ENOENT : -ESTALE;
     if (S_ISDIR(rec.mode))
         return -EPERM;
+    if (nlink == 0)
+        return -ENOENT;
     if (nlink >= LINKS_MAX)
         return -EMLINK;
     r = rows_v_name(t, parent, name, n, &row);
     if (r != 0)
         return r < 0 ? r : -EEXIST;
+    bool local = local_is_name(t, parent, name, n);
+    if (local != (p.op && row_local(&p)))
+        return -EXDEV;
     if (p.op == 0)
         p.since = t->op;
     p.op = t->op;
@@ -307,7 +321,9 @@ static int do_link(struct tree *t, uint64_t ino, uint64_t parent, const char *na
     if (r == 0)
         r = rows_v_set_name(t, parent, name, n, ino, rec.mode, false, now);
     if (r == 0)
-        r = touch_directory(t, parent, now);
+        r = touch_parent(t, parent, local, now);
+    if (r == 0)
+        r = hold_named(t, ino, rec.mode);
     return r == 0 ? get_attr(t, ino, ret) : r;
 }
 
@@ -330,11 +346,12 @@ static int do_remove(struct tree *t, uint64_t parent, const char *name, size_t n
         return directory ? -ENOTDIR : -EISDIR;
     if (directory && rows_v_has_child(t, row.ino))
         return -ENOTEMPTY;
+    bool local = local_is(t, row.ino);
     r = rows_v_set_name(t, parent, name, n, 0, 0, true, now);
     if (r == 0)
-        r = lost_name(t, row.ino, row.type, now);
+        r = names_lost(t, row.ino, row.type, now);
     if (r == 0)
-        r = touch_directory(t, parent, now);
+        r = touch_parent(t, parent, local, now);
     return r;
 }
 
@@ -397,20 +414,50 @@ static int find_place(struct tree *t, struct place *p) {
     return MIN(r, 0);
 }
 
+static bool is_local_place(struct tree *t, const struct place *p) {
+    return local_is_name(t, p->parent, p->name, p->n);
+}
+
+/* What goes from one place to another becomes what its new name says: shared, or of this host alone. */
+static int turn(struct tree *t, const struct row_name *what, const struct place *at) {
+    bool local = is_local_place(t, at);
+    int r = local_check(t, what->ino, what->type, local);
+    return r < 0 ? r : local_turn(t, what->ino, what->type, local);
+}
+
+/* It has its new name: the bytes may have waited for it, or must get another key. */
+static int arrived(struct tree *t, const struct row_name *what) {
+    int r = hold_named(t, what->ino, what->type);
+    return r == 0 && S_ISREG(what->type) ? home_check(t, what->ino) : r;
+}
+
+static int move_times(struct tree *t, const struct place *from, const struct place *to, bool was_local, int64_t now) {
+    int r = touch_inode(t, from->row.ino, now);
+    if (r == 0)
+        r = touch_parent(t, from->parent, was_local, now);
+    return r == 0 ? touch_parent(t, to->parent, local_is(t, from->row.ino), now) : r;
+}
+
 static int move(struct tree *t, const struct place *from, const struct place *to, unsigned flags, int64_t now) {
-    bool exchange = flags & RENAME_EXCHANGE;
+    bool exchange = flags & RENAME_EXCHANGE, was_local = local_is(t, from->row.ino);
     const struct row_name back = exchange ? to->row : (struct row_name){0};
-    int r = rows_v_set_name(t, from->parent, from->name, from->n, back.ino, back.type, false, now);
+    int r = turn(t, &from->row, to);
+    if (r == 0 && exchange)
+        r = turn(t, &to->row, from);
+    if (r < 0)
+        return r;
+    bool leaves = !was_local && local_is(t, from->row.ino); /* the shared tree */
+    r = rows_v_set_name(t, from->parent, from->name, from->n, back.ino, back.type, leaves, now);
     if (r == 0)
         r = rows_v_set_name(t, to->parent, to->name, to->n, from->row.ino, from->row.type, to->row.ino && !exchange, now);
     if (r == 0 && to->row.ino)
-        r = exchange ? touch_inode(t, to->row.ino, now) : lost_name(t, to->row.ino, to->row.type, now);
+        r = exchange ? touch_inode(t, to->row.ino, now) : names_lost(t, to->row.ino, to->row.type, now);
     if (r == 0)
-        r = touch_inode(t, from->row.ino, now);
+        r = move_times(t, from, to, was_local, now);
     if (r == 0)
-        r = touch_directory(t, from->parent, now);
-    if (r == 0)
-        r = touch_directory(t, to->parent, now);
+        r = arrived(t, &from->row);
+    if (r == 0 && exchange)
+        r = arrived(t, &to->row);
     return r;
 }
 
@@ -489,7 +536,9 @@ static int check_xattr_name(const char *name) {
         return -ERANGE;
     if (!strncmp(name, "user.assetfs.", 13))
         return -EPERM;
-    return !strncmp(name, "user.", 5) || !strncmp(name, "trusted.", 8) ? 0 : -EOPNOTSUPP;
+    if (strncmp(name, "user.", 5) != 0 && strncmp(name, "trusted.", 8) != 0)
+        return -EOPNOTSUPP;
+    return strchr(name, '.')[1] ? 0 : -EINVAL;
 }
 
 static int do_setxattr(struct tree *t, uint64_t ino, const char *name, const void *value, size_t n, int flags) {
@@ -549,14 +598,8 @@ int names_listxattr(struct tree *t, uint64_t ino, struct buf *ret) {
 void names_forget(struct tree *t, uint64_t ino) {
     tree_lock(t);
     struct orphan *o = t->orphans ? tree_orphan(t, ino) : NULL;
-    if (o) {
-        o->forgotten = true;
-        if (!file_is_open(t, ino)) {
-            HASH_DEL(t->orphans, o);
-            record_free(&o->rec);
-            free(o);
-        }
-    }
+    if (o)
+        file_forgotten(t, o);
     tree_unlock(t);
 }
 
@@ -578,7 +621,7 @@ int names_truth(struct tree *t, uint64_t ino, struct truth *ret) {
         ret->sequence = seq;
         bool named = rows_v_names_of(t, ino, pending_name, t) == -EBUSY;
         ret->state = file_is_stuck(t, ino)            ? FILE_STUCK
-                     : p.spool                        ? FILE_LOCAL
+                     : p.spool || row_local(&p)       ? FILE_LOCAL
                      : p.snap || p.op || named || !seq ? FILE_UPLOADING
                                                       : FILE_DURABLE;
         if (rec.content && !p.spool && !(p.snap && p.stage == SNAP_SEALED)) {

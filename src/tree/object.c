@@ -38,6 +38,7 @@ static void batch_done(struct batch *b) {
 static void got_one(void *arg, const struct store_got *got) {
     struct one *o = arg;
     struct object_get *f = o->fetch;
+    f->cached = got->cached;
     f->err = got->err == -ERANGE ? 0 : got->err; /* an empty object is there */
     if (got->err == 0)
         f->err = buf_append(&f->data, got->data, MIN(got->len, f->data.max)); /* what is larger is no entry, whatever it holds */
@@ -75,6 +76,22 @@ int object_get(struct store *s, const char *key, struct buf *ret, struct buf *wh
         buf_append_str(why, f.why);
     object_gets_free(&f, 1);
     return r;
+}
+
+struct pause {
+    struct batch batch;
+    struct env_timer timer;
+};
+
+static void pause_over(void *arg) {
+    batch_done(arg);
+}
+
+void object_wait(struct env *env, int64_t ns) {
+    struct pause p = {.timer = {.fn = pause_over, .arg = &p.batch}};
+    batch_init(&p.batch, 1);
+    env_timer_set(env, &p.timer, env_mono(env) + ns);
+    batch_wait(&p.batch);
 }
 
 struct put_one {

@@ -14,11 +14,14 @@ struct object_get {
     int err;
     struct buf data;
     char *why;
+    bool cached; /* as in struct store_got */
 };
 
 /* Gets all n at once (whole objects; only their first byte where probe is set) and waits for all. Past caches. */
 void object_get_all(struct store *, struct object_get *, size_t n, bool probe);
 void object_gets_free(struct object_get *, size_t n);
+/* So much time passes (or a little less). */
+void object_wait(struct env *, int64_t ns);
 /* One whole object appended to ret; errors as store/store.h, with `why` for people (may be NULL). */
 int object_get(struct store *, const char *key, struct buf *ret, struct buf *why) ATTR_WARN_UNUSED;
 /* 0, -EEXIST, ... as put_if_absent. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tree/rows.h"
 #include "base/cbor.h"
+#include "tree/hold.h"
 
 /* Elements of the tree digest (assetfs-format(5), "Tree digest"): one CBOR array a row of C. */
 
@@ -201,6 +202,7 @@ int rows_p_name(struct tree *t, uint64_t parent, const char *name, size_t n, str
     ret->removed = (uint64_t)sqlite3_column_int64(s, 4);
     ret->time = sqlite3_column_int64(s, 5);
     ret->ready = sqlite3_column_int(s, 6);
+    ret->held = sqlite3_column_int64(s, 7);
     db_reset(s);
     return 1;
 }
@@ -232,8 +234,19 @@ int rows_p_inode(struct tree *t, uint64_t ino, struct record *ret, struct row_pe
     return r < 0 ? r : 1;
 }
 
-int rows_p_put(struct tree *t, uint64_t ino, const struct record *rec, const struct row_pending *p) {
+/* A snapshot whose digest was asked for gets it still: a write waits for that. */
+static struct row_pending local_row(const struct row_pending *p) {
+    struct row_pending l = *p;
+    l.written = l.after = 0;
+    l.blocked = true;
+    if (!l.snap || l.stage != SNAP_SEALED)
+        l.due = INT64_MAX;
+    return l;
+}
+
+int rows_p_put(struct tree *t, uint64_t ino, const struct record *rec, const struct row_pending *given) {
     CLEANUP_BUF struct buf b = BUF_INIT(RECORD_MAX);
+    const struct row_pending put = row_local(given) ? local_row(given) : *given, *p = &put;
     record_encode(rec, &b);
     if (b.err)
         return b.err;
@@ -255,7 +268,7 @@ int rows_p_drop(struct tree *t, uint64_t ino) {
 
 int rows_p_settle(struct tree *t, uint64_t ino, const struct record *rec, const struct row_pending *p) {
     CLEANUP_RECORD struct record c = {0};
-    int r = p->spool || p->snap ? 0 : rows_c_inode(t, ino, &c, NULL, NULL);
+    int r = p->spool || p->snap || p->blocked || row_local(p) ? 0 : rows_c_inode(t, ino, &c, NULL, NULL);
     if (r < 0)
         return r;
     bool equal = r == 1 && record_equal(&c, rec);
@@ -267,8 +280,8 @@ int rows_p_settle(struct tree *t, uint64_t ino, const struct record *rec, const 
 }
 
 int rows_p_block(struct tree *t, uint64_t ino, struct row_pending *p, bool blocked) {
-    p->blocked = blocked;
-    return db_run(&t->db, STMT_P_READY_OF, "ii", ino, (int64_t)!blocked);
+    p->blocked = blocked || row_local(p);
+    return db_run(&t->db, STMT_P_READY_OF, "ii", ino, (int64_t)!p->blocked);
 }
 
 /* V */
@@ -323,6 +336,12 @@ int rows_v_inode(struct tree *t, uint64_t ino, struct record *ret, uint32_t *nli
     return 1;
 }
 
+struct orphan *rows_v_orphan(struct tree *t, uint64_t ino) {
+    uint32_t nlink = 0;
+    struct orphan *o = t->orphans ? tree_orphan(t, ino) : NULL;
+    return o && (rows_v_inode(t, ino, NULL, &nlink, NULL) != 1 || nlink == 0) ? o : NULL;
+}
+
 int rows_v_set_name(struct tree *t, uint64_t parent, const char *name, size_t n, uint64_t ino, uint32_t type,
                     bool removed, int64_t now) {
     struct row_name c, new = {ino, type & S_IFMT};
@@ -345,9 +364,12 @@ int rows_v_set_name(struct tree *t, uint64_t parent, const char *name, size_t n,
     r = ino ? rows_p_inode(t, ino, NULL, &inode) : 0;
     if (r < 0)
         return r;
+    bool local = r == 1 && row_local(&inode);
+    int64_t held = !ino || local ? 0 : had && p.to.ino == ino ? p.held : hold_until(t, parent, name, n);
     t->pending_rows += !had;
-    return db_run(&t->db, STMT_P_NAME_SET, "ibiiiiiii", parent, name, n, ino, (int64_t)new.type, t->op,
-                  had ? p.since : t->op, removed ? t->op : p.removed, now, (int64_t)!(r == 1 && inode.blocked));
+    return db_run(&t->db, STMT_P_NAME_SET, "ibiiiiiiii", parent, name, n, ino, (int64_t)new.type, t->op,
+                  local ? ROW_LOCAL : had && p.since != ROW_LOCAL ? p.since : t->op, removed ? t->op : p.removed, now,
+                  (int64_t)!(r == 1 && inode.blocked), held);
 }
 
 int rows_p_prune_name(struct tree *t, uint64_t parent, const char *name, size_t n, uint64_t op) {

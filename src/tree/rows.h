@@ -29,7 +29,11 @@ struct row_pending_name {
     uint64_t removed; /* of the last call that took a name from C's inode of this row: an unlink, an rmdir, a replacement; 0: none. Counts when `to` is none */
     int64_t time;     /* ns: of the last change */
     bool ready;       /* its inode is not blocked */
+    int64_t held;     /* mono: a temporary name that is not committed before (hold.h); 0: nothing holds it */
 };
+
+/* `since` of rows that are never committed, names and inodes: they live on this host alone (local.h). */
+#define ROW_LOCAL ((uint64_t)INT64_MAX)
 
 /* Stored in tree.db: p_inode.stage. */
 enum snap_stage {
@@ -42,7 +46,7 @@ struct row_pending {
     uint64_t op, since;
     uint64_t written; /* the oldest write not committed; 0: attributes only */
     uint64_t after;   /* the first write after the snapshot; 0: none */
-    bool blocked;     /* its content is not durable: its component cannot be committed */
+    bool blocked;     /* its content is not durable: its component cannot be committed. With neither spool nor snap: its object needs another key (home.h) */
     uint64_t spool;   /* spool file being written, 0: none */
     uint64_t snap;    /* sealed spool file of the snapshot, 0: none */
     enum snap_stage stage; /* how far the snapshot is */
@@ -61,6 +65,10 @@ static inline bool row_unhashed(const struct row_pending *p) {
     return p->spool || (p->snap && p->stage == SNAP_SEALED);
 }
 
+static inline bool row_local(const struct row_pending *p) {
+    return p->since == ROW_LOCAL;
+}
+
 int rows_c_name(struct tree *, uint64_t parent, const char *name, size_t n, struct row_name *ret);
 int rows_c_inode(struct tree *, uint64_t ino, struct record *ret, uint32_t *nlink, uint64_t *seq); /* any may be NULL */
 /* ino 0 deletes. Keeps nlink, p_link and the tree digest. */
@@ -75,16 +83,18 @@ bool rows_c_has_child(struct tree *, uint64_t dir);
 
 int rows_p_name(struct tree *, uint64_t parent, const char *name, size_t n, struct row_pending_name *ret);
 int rows_p_inode(struct tree *, uint64_t ino, struct record *ret, struct row_pending *p); /* either may be NULL */
-/* Puts the row whatever C says. */
+/* Puts the row whatever C says. One that is local is always blocked, never due, and holds back no removal, whatever p says. */
 int rows_p_put(struct tree *, uint64_t ino, const struct record *rec, const struct row_pending *p) ATTR_WARN_UNUSED;
 int rows_p_drop(struct tree *, uint64_t ino) ATTR_WARN_UNUSED;
-/* Puts the row, or drops it if it equals C's and has no spool file. */
+/* Puts the row, or drops it if it equals C's and nothing is left to do for it. */
 int rows_p_settle(struct tree *, uint64_t ino, const struct record *rec, const struct row_pending *p) ATTR_WARN_UNUSED;
 /* The inode's content became durable, or stopped being: its row and its names' readiness. */
 int rows_p_block(struct tree *, uint64_t ino, struct row_pending *p, bool blocked) ATTR_WARN_UNUSED;
 
 int rows_v_name(struct tree *, uint64_t parent, const char *name, size_t n, struct row_name *ret);
 int rows_v_inode(struct tree *, uint64_t ino, struct record *ret, uint32_t *nlink, struct row_pending *p);
+/* NULL unless it has no name in V and programs may still have it: then the orphan's record is the true one, whatever C has until the removal is committed. */
+struct orphan *rows_v_orphan(struct tree *, uint64_t ino);
 /* Changes V's row: writes, changes or drops the P row. ino 0: none; removed: what stood there loses a name by the current operation (it does not move). */
 int rows_v_set_name(struct tree *, uint64_t parent, const char *name, size_t n, uint64_t ino, uint32_t type, bool removed,
                     int64_t now) ATTR_WARN_UNUSED;

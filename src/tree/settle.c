@@ -5,10 +5,14 @@
  *
  *     p_inode.spool --seal--> snap SEALED --hash--> HASHED --upload--> DURABLE --commit--> block cache
  *
+ * Content that only needs another key (home.h) takes the same way as a spool file that no row knows.
+ *
  * Each arrow is one transaction; after a restart the row says where to go on.
  */
 #include "base/log.h"
 #include "tree/file_state.h"
+#include "tree/hold.h"
+#include "tree/home.h"
 #include <inttypes.h>
 
 /* Snapshots on their way at once; each holds a descriptor. */
@@ -25,6 +29,8 @@ struct settle {
     bool expected; /* `id` was recorded before a restart: the bytes must still say so */
     uint64_t size;
     char *key;
+    const char *type;      /* Content-Type */
+    struct content *moves; /* to another key: what the snapshot is a copy of; NULL: it is a snapshot */
     bool urgent, stuck;
 };
 
@@ -44,7 +50,10 @@ static void settle_end(struct settle *s) {
     t->uploading_bytes -= s->size;
     s->file->settling = false;
     file_put(s->file);
+    if (s->moves)
+        spool_remove(s->snap);
     spool_unref(s->snap);
+    content_unref(s->moves);
     free(s->key);
     free(s);
     tree_release(t);
@@ -67,6 +76,8 @@ static void settle_later(struct settle *s, int err, const char *what) {
         }
         r = tree_end(t, r);
     }
+    if (s->file->unnamed)
+        file_wake(s->file); /* it is not tried again */
     settle_end(s);
     settle_kick(t);
     tree_unlock(t);
@@ -76,38 +87,6 @@ static void settle_later(struct settle *s, int err, const char *what) {
 static int job_row(struct settle *s, struct record *rec, struct row_pending *p) {
     int r = rows_p_inode(s->file->tree, s->file->ino, rec, p);
     return r == 1 ? p->snap == s->snap_id : r;
-}
-
-/* The extension the object's key carries: browsers and the CDN go by it. */
-static int name_extension(void *arg, uint64_t parent, const char *name, size_t n) {
-    char *ret = arg;
-    size_t dot = n;
-    (void)parent;
-    while (dot > 0 && name[dot - 1] != '.')
-        dot--;
-    size_t len = n - dot;
-    if (dot < 2 || len < 1 || len > 15)
-        return -EEXIST;
-    ret[0] = '.';
-    for (size_t i = 0; i < len; i++) {
-        char c = name[dot + i];
-        bool lower = c >= 'a' && c <= 'z', upper = c >= 'A' && c <= 'Z', digit = c >= '0' && c <= '9';
-        if (!lower && !upper && !digit) {
-            ret[0] = 0;
-            break;
-        }
-        ret[i + 1] = upper ? (char)(c - 'A' + 'a') : c;
-        ret[i + 2] = 0;
-    }
-    return -EEXIST; /* the first name decides */
-}
-
-/* Area `files`, template {area}/{sha256}{ext}. */
-static char *content_key(struct tree *t, uint64_t ino, const uint8_t id[DIGEST_SIZE]) {
-    char hex[DIGEST_HEX_SIZE], extension[20] = "";
-    digest_hex(id, hex);
-    rows_v_names_of(t, ino, name_extension, extension);
-    return xasprintf("files/%s%s", hex, extension);
 }
 
 /* In a transaction: a snapshot that turned out to be what everybody has already needs no entry. */
@@ -126,9 +105,16 @@ static int set_durable(struct settle *s, const char *key) {
     CLEANUP_RECORD struct record rec = {0};
     struct row_pending p;
     struct tree *t = s->file->tree;
+    if (s->moves)
+        return home_arrived(t, s->file->ino, s->id, key);
     int r = job_row(s, &rec, &p);
     if (r != 1)
         return r;
+    if (rec.content && strcmp(rec.content->key, s->key)) { /* renamed meanwhile: once more, under the key that it wants now */
+        p.due = env_mono(t->env);
+        r = rows_object_add(t, rec.content->id, key);
+        return r < 0 ? r : rows_p_put(t, s->file->ino, &rec, &p);
+    }
     if (rec.content && strcmp(rec.content->key, key)) {
         const struct content *c = rec.content;
         struct content *moved = content_new(c->id, c->size, key, c->digests, c->digests_digest);
@@ -200,6 +186,7 @@ static void start_upload(struct settle *s, const uint8_t *digests, size_t n) {
                                .n_digests = n,
                                .size = s->size,
                                .key = s->key,
+                               .content_type = s->type,
                                .urgent = s->urgent,
                                .done = upload_done,
                                .stuck = upload_stuck,
@@ -253,6 +240,12 @@ static int note_digest(struct settle *s, const uint8_t id[DIGEST_SIZE], const ui
     CLEANUP_RECORD struct record rec = {0};
     struct row_pending p;
     struct tree *t = s->file->tree;
+    struct home home = home_of(t, s->file->ino, id);
+    free(s->key);
+    s->key = home.key;
+    s->type = home.type;
+    if (s->moves)
+        return memcmp(id, s->moves->id, DIGEST_SIZE) ? -EIO : (memcpy(s->id, id, DIGEST_SIZE), 1);
     int r = job_row(s, &rec, &p);
     if (r != 1)
         return r;
@@ -261,7 +254,6 @@ static int note_digest(struct settle *s, const uint8_t id[DIGEST_SIZE], const ui
     memcpy(s->id, id, DIGEST_SIZE);
     if (!s->expected) {
         uint8_t all[DIGEST_SIZE];
-        s->key = content_key(t, s->file->ino, id);
         if (n > 1)
             digest_of(digests, n * DIGEST_SIZE, all);
         content_unref(rec.content);
@@ -271,6 +263,7 @@ static int note_digest(struct settle *s, const uint8_t id[DIGEST_SIZE], const ui
                                    : content_new(id, s->size, s->key, n > 1 && n <= CONTENT_INLINE_BLOCKS ? digests : NULL,
                                                  n > 1 ? all : NULL);
     } else {
+        free(s->key);
         s->key = xstrdup(rec.content->key);
     }
     int known = s->size ? rows_object_known(t, id, s->key) : 1;
@@ -282,7 +275,7 @@ static int note_digest(struct settle *s, const uint8_t id[DIGEST_SIZE], const ui
         r = rows_p_put(t, s->file->ino, &rec, &p);
     if (r == 0 && known)
         r = drop_if_equal(t, s->file->ino, &rec);
-    return r < 0 ? r : !known;
+    return r < 0 ? r : !known && !row_local(&p);
 }
 
 static void digest_done(void *arg, int err, const uint8_t id[DIGEST_SIZE], const uint8_t *digests, size_t n) {
@@ -342,6 +335,54 @@ static int seal_row(struct file *f, struct record *rec, struct row_pending *p) {
     return r < 0 ? r : rows_p_put(t, f->ino, rec, p);
 }
 
+static void job_begun(struct settle *s) {
+    struct tree *t = s->file->tree;
+    s->file->settling = true;
+    file_linger_no_more(s->file); /* the job has a reference of its own */
+    t->settling++;
+    t->uploading_bytes += s->size;
+    tree_hold(t);
+}
+
+/* In a transaction. 1: it needs another key still; *ret_copy: a spool file that no row knows, of that content. */
+static int copy_content(struct tree *t, uint64_t ino, struct record *rec, struct spool_file **ret_copy) {
+    struct row_pending p;
+    int r = home_check(t, ino);
+    if (r == 0)
+        r = rows_p_inode(t, ino, rec, &p);
+    if (r != 1 || !home_is_wanted(&p))
+        return MIN(r, 0);
+    p.due = INT64_MAX; /* until the job ends */
+    r = rows_p_put(t, ino, rec, &p);
+    if (r == 0)
+        r = spool_create(t->cfg.spool, tree_spool_id(t), rec->content, ret_copy);
+    return r < 0 ? r : 1;
+}
+
+/* Content that needs another key; the file goes on with what it has until the object is there. Takes the reference over; as settle_begin(). */
+static int begin_move(struct file *f, bool urgent, struct settle **ret) {
+    CLEANUP_RECORD struct record rec = {0};
+    struct tree *t = f->tree;
+    struct spool_file *copy = NULL;
+    int r = f->settling ? 0 : tree_begin(t);
+    if (r == 0 && !f->settling)
+        r = tree_end(t, copy_content(t, f->ino, &rec, &copy));
+    if (r != 1) {
+        if (copy)
+            spool_remove(copy);
+        spool_unref(copy);
+        file_put(f);
+        commit_kick(t);
+        return r;
+    }
+    spool_seal(copy);
+    struct settle *s = xcalloc(1, sizeof *s);
+    *s = (struct settle){.file = f, .snap = copy, .size = rec.size, .moves = content_ref(rec.content), .urgent = urgent};
+    job_begun(s);
+    *ret = s;
+    return 1;
+}
+
 /* 1: a job was begun; 0: not now. Under the lock. */
 static int settle_begin(struct tree *t, uint64_t ino, bool urgent, struct settle **ret) {
     CLEANUP_RECORD struct record rec = {0};
@@ -351,6 +392,8 @@ static int settle_begin(struct tree *t, uint64_t ino, bool urgent, struct settle
     if (r < 0)
         return r;
     r = rows_p_inode(t, ino, &rec, &p);
+    if (r == 1 && home_is_wanted(&p))
+        return begin_move(f, urgent, ret);
     bool resume = r == 1 && p.snap && p.stage != SNAP_DURABLE;
     bool supersede = r == 1 && p.snap && !resume && ino == t->supersede && !t->inflight.active;
     if (r != 1 || f->settling || f->changing || (p.snap && !resume && !supersede) || (!resume && !f->spool)) {
@@ -384,11 +427,7 @@ static int settle_begin(struct tree *t, uint64_t ino, bool urgent, struct settle
     s->expected = p.stage == SNAP_HASHED && rec.content;
     if (s->expected)
         memcpy(s->id, rec.content->id, DIGEST_SIZE);
-    f->settling = true;
-    file_linger_no_more(f); /* the job has a reference of its own */
-    t->settling++;
-    t->uploading_bytes += size;
-    tree_hold(t);
+    job_begun(s);
     *ret = s;
     return 1;
 }
@@ -430,8 +469,9 @@ static uint64_t next_due(struct tree *t, int64_t now, bool *ret_forced, int64_t 
 
 static void settle_tick(void *arg) {
     struct tree *t = arg;
-    int64_t at = INT64_MAX;
+    int64_t at = INT64_MAX, let_go;
     tree_lock(t);
+    let_go = hold_expire(t, env_mono(t->env));
     while (!t->closing && t->pending_rows && t->settling < SETTLING_MAX) {
         struct settle *s = NULL;
         int64_t now = env_mono(t->env);
@@ -442,7 +482,10 @@ static void settle_tick(void *arg) {
         struct row_pending p;
         int r = rows_p_inode(t, ino, NULL, &p);
         bool urgent = r == 1 && waited_for(t, ino, &p);
-        if (r == 1 && !forced && !urgent && too_early(t, ino, now))
+        int64_t held = r == 1 && p.spool && !forced && !urgent ? hold_of(t, ino) : 0;
+        if (r == 1 && held > now)
+            r = postpone(t, ino, held);
+        else if (r == 1 && !forced && !urgent && too_early(t, ino, now))
             r = postpone(t, ino, now + QUIET_NS);
         else if (r == 1 && (r = settle_begin(t, ino, urgent, &s)) == 0)
             r = postpone(t, ino, p.snap ? INT64_MAX : now + 50 * NS_PER_MS); /* after the snapshot; or after the write that goes on just now */
@@ -459,6 +502,7 @@ static void settle_tick(void *arg) {
             tree_lock(t);
         }
     }
+    at = MIN(at, let_go);
     if (!t->closing && at != INT64_MAX && t->settling < SETTLING_MAX)
         env_timer_set(t->env, &t->settle_timer, MAX(at, env_mono(t->env)));
     tree_unlock(t);
@@ -474,8 +518,26 @@ void settle_kick(struct tree *t) {
     if (t->closing || !t->pending_rows || t->settling >= SETTLING_MAX)
         return;
     next_due(t, INT64_MIN, &forced, &at);
+    at = MIN(at, hold_next(t));
     if (at != INT64_MAX)
         env_timer_set(t->env, &t->settle_timer, at);
+}
+
+static uint64_t count_rows(struct tree *t, enum statement which) {
+    sqlite3_stmt *s = db_bind(&t->db, which, "");
+    uint64_t n = db_step(s) == 1 ? (uint64_t)sqlite3_column_int64(s, 0) : 0;
+    db_reset(s);
+    return n;
+}
+
+/* From a closed file to the handing over: every stage begins before the one before it ends. */
+bool settle_drains(struct tree *t) {
+    uint64_t busy;
+    bool closing;
+    file_count_busy(t, &busy, &closing);
+    if (closing || t->handing_over || t->settling > t->stuck)
+        return true;
+    return t->pending_rows && (count_rows(t, STMT_P_QUEUE) > busy + hold_count(t) || count_rows(t, STMT_P_DURABLE) > 0);
 }
 
 bool settle_unhashed(struct tree *t) {
@@ -514,6 +576,7 @@ void file_committed(struct tree *t, uint64_t ino) {
         struct handover *h = xmalloc(sizeof *h);
         *h = (struct handover){snap, content_ref(c.content), t->handovers};
         t->handovers = h;
+        t->handing_over++;
     }
     p.since = MAX(p.since, p.after ? p.after : t->inflight.op + 1);
     p.written = p.after ? p.after : p.spool ? t->inflight.op + 1 : 0; /* what is dirty now was written after the entry was built */
@@ -526,11 +589,12 @@ void file_committed(struct tree *t, uint64_t ino) {
 }
 
 void settle_hand_over(struct tree *t) {
+    unsigned n = 0;
     tree_lock(t);
     struct handover *h = t->handovers, *next;
     t->handovers = NULL;
     tree_unlock(t);
-    for (; h; h = next) {
+    for (; h; h = next, n++) {
         next = h->next;
         if (h->content)
             spool_to_cache(h->snap, h->content);
@@ -540,6 +604,11 @@ void settle_hand_over(struct tree *t) {
         content_unref(h->content);
         free(h);
     }
+    if (n == 0)
+        return;
+    tree_lock(t);
+    t->handing_over -= n;
+    tree_unlock(t);
 }
 
 /* After a restart */
@@ -631,6 +700,8 @@ int settle_recover(struct tree *t, struct buf *why) {
         r = spool_sweep(t->cfg.spool, is_kept, report_lost, &spools);
     if (r == 0)
         r = tree_begin(t);
+    if (r == 0)
+        r = db_run(&t->db, STMT_P_HOMELESS, "");
     if (r == 0) {
         for (size_t i = 0; i < inodes.n && r == 0; i++)
             r = recover_row(t, inodes.ids[i]);

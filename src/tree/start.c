@@ -3,6 +3,7 @@
  * A volume's beginning, and a mount's: entry 1, finding the head of the journal, catching up with it.
  */
 #include "base/log.h"
+#include "net/retry.h"
 #include "tree/apply.h"
 #include "tree/object.h"
 #include <inttypes.h>
@@ -13,6 +14,61 @@
 #define PROBES 8
 /* How long a mount waits for what was written before it to be hashed. */
 #define HASH_FIRST_MS 3000
+/* No journal is that long: whoever says that its entry is there says so of everything. */
+#define SEQUENCE_MAX ((uint64_t)1 << 39)
+/* How long entry 1 is asked for again after trouble. */
+#define FIRST_NS (5 * NS_PER_S)
+/* Over what caches remember, the time for an entry that proves the head to get through. */
+#define PROOF_NS (5 * NS_PER_S)
+
+/* Getting */
+
+static bool is_trouble(int err) {
+    return err < 0 && err != -ENOENT && retry_classify(err) == RETRY_SOON;
+}
+
+/* Asks again for those of n that were in trouble. */
+static size_t again(struct store *s, struct object_get *f, size_t n, bool probe, bool (*wanted)(int err)) {
+    struct object_get *some = xcalloc(n, sizeof *some);
+    size_t *where = xcalloc(n, sizeof *where), n_some = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!wanted(f[i].err))
+            continue;
+        where[n_some] = i;
+        some[n_some++].key = xstrdup(f[i].key);
+    }
+    if (n_some)
+        object_get_all(s, some, n_some, probe);
+    for (size_t i = 0; i < n_some; i++) {
+        object_gets_free(&f[where[i]], 1);
+        f[where[i]] = some[i];
+    }
+    free(some);
+    free(where);
+    return n_some;
+}
+
+/* object_get_all(), again and again until nothing is `wanted` any more or the time is over. A directory's troubles are its disk's: nothing to wait for. */
+static void get_all(struct store *s, struct object_get *f, size_t n, bool probe, int64_t for_ns, bool (*wanted)(int err)) {
+    int64_t until = env_mono(s->env) + for_ns;
+    object_get_all(s, f, n, probe);
+    for (unsigned tries = 1; s->absence_ns && env_mono(s->env) < until; tries++) {
+        uint64_t random;
+        bool any = false;
+        for (size_t i = 0; i < n; i++)
+            any |= wanted(f[i].err);
+        if (!any)
+            return;
+        env_random(s->env, &random, sizeof random);
+        object_wait(s->env, retry_wait(&retry_fetch, -EIO, tries, random));
+        again(s, f, n, probe, wanted);
+    }
+}
+
+/* Of an entry that is known to exist. */
+static bool is_any_error(int err) {
+    return err == -ENOENT || err == -EACCES || is_trouble(err);
+}
 
 /* Entry 1 */
 
@@ -44,16 +100,26 @@ int tree_init(struct env *env, struct store *writer, const struct keyring *keys,
     return r;
 }
 
+/* Over a network an absence may be a refusal: then what was said of it helps. */
+static void explain_first(int err, const struct store *reader, const struct object_get *f, struct buf *why) {
+    if (err != -ENOENT)
+        buf_printf(why, "%s cannot be read: %s", reader->address, f->why ? f->why : strerror(-err));
+    else
+        buf_printf(why, "there is no volume at %s (%s is not there): make one with `assetfs init`, or check the address and prefix=%s%s%s",
+                   reader->address, f->key, reader->absence_ns && f->why ? " (" : "", reader->absence_ns && f->why ? f->why : "",
+                   reader->absence_ns && f->why ? ")" : "");
+}
+
 /* Entry 1 as it is in the bucket. */
 static int read_first(struct store *reader, const char *prefix, struct buf *ret, struct buf *why) {
-    CLEANUP_FREE char *key = entry_key(prefix, 1);
-    CLEANUP_BUF struct buf said = BUF_INIT(4096);
-    int r = object_get(reader, key, ret, &said);
-    if (r == -ENOENT)
-        buf_printf(why, "there is no volume at %s (%s is not there): make one with `assetfs init`, or check the address and prefix=",
-                   reader->address, key);
-    else if (r < 0)
-        buf_printf(why, "%s cannot be read: %s", reader->address, said.len ? buf_str(&said) : strerror(-r));
+    struct object_get f = {.key = entry_key(prefix, 1)};
+    get_all(reader, &f, 1, false, FIRST_NS, is_trouble);
+    int r = f.err;
+    if (r < 0)
+        explain_first(r, reader, &f, why);
+    else
+        r = buf_append(ret, f.data.data, f.data.len);
+    object_gets_free(&f, 1);
     return r;
 }
 
@@ -101,17 +167,18 @@ int tree_identify(struct env *env, struct store *reader, const struct keyring *k
     return 0;
 }
 
-/* The head */
+/* Finding the head */
 
-/* Which of n numbers are in the bucket. */
-static int probe(struct tree *t, const uint64_t *numbers, size_t n, bool *there, struct buf *why) {
+/* Which of n numbers are in the bucket. *proven becomes true when one of them came from there, and not out of a cache. */
+static int probe(struct tree *t, const uint64_t *numbers, size_t n, bool *there, bool *proven, struct buf *why) {
     struct object_get f[PROBES] = {0};
     int r = 0;
     for (size_t i = 0; i < n; i++)
         f[i].key = entry_key(t->cfg.prefix, numbers[i]);
-    object_get_all(t->cfg.reader, f, n, true);
+    get_all(t->cfg.reader, f, n, true, t->cfg.timeout_ns, is_trouble);
     for (size_t i = 0; i < n; i++) {
         there[i] = f[i].err == 0;
+        *proven |= there[i] && !f[i].cached;
         if (f[i].err < 0 && f[i].err != -ENOENT && r == 0) {
             r = f[i].err;
             buf_append_str(why, f[i].why ? f[i].why : strerror(-r));
@@ -121,8 +188,21 @@ static int probe(struct tree *t, const uint64_t *numbers, size_t n, bool *there,
     return r;
 }
 
+/* Over a network: does an absent number read as absent? */
+static int check_control(struct tree *t, struct buf *why) {
+    if (!t->cfg.reader->absence_ns)
+        return 0;
+    struct object_get f = {.key = follow_control_key(t)};
+    get_all(t->cfg.reader, &f, 1, true, t->cfg.timeout_ns, is_trouble);
+    int r = f.err == 0 ? -EIO : f.err == -ENOENT ? 0 : f.err;
+    if (r < 0)
+        buf_append_str(why, f.err == 0 ? follow_rewrites : f.why ? f.why : strerror(-r));
+    object_gets_free(&f, 1);
+    return r;
+}
+
 /* lo is there, hi is not; numbers are contiguous. */
-static int bisect(struct tree *t, uint64_t lo, uint64_t hi, uint64_t *ret, struct buf *why) {
+static int bisect(struct tree *t, uint64_t lo, uint64_t hi, uint64_t *ret, bool *proven, struct buf *why) {
     while (hi - lo > 1) {
         uint64_t numbers[PROBES];
         bool there[PROBES];
@@ -130,7 +210,7 @@ static int bisect(struct tree *t, uint64_t lo, uint64_t hi, uint64_t *ret, struc
         uint64_t step = MAX(1, (hi - lo) / (PROBES + 1));
         for (uint64_t at = lo + step; at < hi && n < PROBES; at += step)
             numbers[n++] = at;
-        int r = probe(t, numbers, n, there, why);
+        int r = probe(t, numbers, n, there, proven, why);
         if (r < 0)
             return r;
         for (size_t i = 0; i < n; i++) {
@@ -144,45 +224,125 @@ static int bisect(struct tree *t, uint64_t lo, uint64_t hi, uint64_t *ret, struc
     return 0;
 }
 
-static int find_head(struct tree *t, uint64_t from, uint64_t *ret, struct buf *why) {
+static int find_head(struct tree *t, uint64_t from, uint64_t *ret, bool *proven, struct buf *why) {
     uint64_t lo = from, reach = 1;
-    for (;;) {
+    int r = check_control(t, why);
+    while (r == 0 && reach < SEQUENCE_MAX) {
         uint64_t numbers[PROBES];
         bool there[PROBES];
         for (size_t i = 0; i < PROBES; i++, reach *= 2)
             numbers[i] = from + reach;
-        int r = probe(t, numbers, PROBES, there, why);
-        if (r < 0)
-            return r;
-        for (size_t i = 0; i < PROBES; i++) {
+        r = probe(t, numbers, PROBES, there, proven, why);
+        for (size_t i = 0; i < PROBES && r == 0; i++) {
             if (!there[i])
-                return bisect(t, lo, numbers[i], ret, why);
+                return bisect(t, lo, numbers[i], ret, proven, why);
             lo = numbers[i];
         }
     }
+    if (r == 0)
+        buf_append_str(why, follow_rewrites);
+    return r < 0 ? r : -EIO;
+}
+
+/* Proving it */
+
+/* Known entries at random, all at once: is there one that a cache does not hold? */
+static bool find_uncached(struct tree *t, uint64_t head) {
+    uint64_t numbers[PROBES];
+    bool there[PROBES], proven = false;
+    CLEANUP_BUF struct buf why = BUF_INIT(65536);
+    size_t n = (size_t)MIN(head, PROBES);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t random;
+        env_random(t->env, &random, sizeof random);
+        numbers[i] = 1 + random % head;
+    }
+    return probe(t, numbers, n, there, &proven, &why) == 0 && proven;
+}
+
+static void explain_unproven(struct tree *t, const char *what, struct buf *why) {
+    buf_printf(why, "%s: let the CDN at %s pass requests for %s/journal/ to the bucket without caching answers (CloudFront: a behaviour with the policy CachingDisabled)",
+               what, t->cfg.reader->address, t->cfg.prefix);
+}
+
+/* The proof that needs no cache: an entry without changes at the next number. If it is taken, the head was elsewhere: what stands there is read and applied, and the next number tried,
+ * until the time is over. A session is wanted anyway. Not on the loop. */
+static int prove_by_writing(struct tree *t, struct buf *why) {
+    int64_t until = env_mono(t->env) + t->cfg.reader->absence_ns + PROOF_NS;
+    tree_lock(t);
+    while (!t->session && !t->read_only && !t->session_failed_at && env_mono(t->env) < until) {
+        t->session_wanted = true;
+        commit_kick(t);
+        tree_unlock(t);
+        object_wait(t->env, NS_PER_S / 10);
+        tree_lock(t);
+    }
+    bool proven = t->session != 0;
+    CLEANUP_FREE char *reason = t->reason ? xstrdup(t->reason) : NULL;
+    tree_unlock(t);
+    if (proven)
+        return 0;
+    if (reason)
+        buf_printf(why, "whether the journal that can be read is all of it cannot be told, and an entry that would show it cannot be written: %s", reason);
+    else
+        explain_unproven(t, "journal entries that are in the bucket cannot be read, and older ones come out of a cache", why);
+    return -EIO;
 }
 
 /* Catching up */
 
-static int take_number(struct tree *t, uint64_t seq, struct object_get *f, struct buf *why) {
+/* The next entry that opens tells what was the last one before it: if that is ours, what stands between is void. */
+static bool later_says_void(struct tree *t, uint64_t seq, const struct object_get *later, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        CLEANUP_ENTRY struct entry e = {0};
+        if (later[i].err == 0 && entry_open(later[i].data.data, later[i].data.len, t->cfg.keys, t->cfg.prefix, seq + 1 + i, &e) == 0)
+            return e.has_previous && !memcmp(e.previous, t->head_hash, DIGEST_SIZE);
+    }
+    return false;
+}
+
+/* It opened under no key. Once more past the caches, over a network later than they remember errors and beside a number that must be absent (follow.c); then it is void. */
+static int look_again(struct tree *t, uint64_t seq, const struct object_get *f, struct buf *why) {
+    int64_t absence = t->cfg.reader->absence_ns;
+    struct object_get second = {.key = xstrdup(f->key)};
+    if (absence)
+        object_wait(t->env, absence);
+    get_all(t->cfg.reader, &second, 1, false, t->cfg.timeout_ns, is_any_error);
+    int r = second.err;
+    if (r < 0)
+        buf_append_str(why, second.why ? second.why : strerror(-r));
+    tree_lock(t);
+    if (r == 0)
+        r = follow_take(t, seq, second.data.data, second.data.len);
+    tree_unlock(t);
+    bool same = second.data.len == f->data.len && !memcmp(second.data.data, f->data.data, MIN(second.data.len, f->data.len));
+    if (r == -EBADMSG && absence && !same) {
+        buf_printf(why, "journal entry %" PRIu64 " reads differently each time", seq);
+        r = -EIO;
+    } else if (r == -EBADMSG) {
+        r = check_control(t, why);
+        tree_lock(t);
+        if (r == 0)
+            r = follow_void(t, seq);
+        tree_unlock(t);
+    }
+    object_gets_free(&second, 1);
+    return r;
+}
+
+/* n: f and what was read of the numbers after it. */
+static int take_number(struct tree *t, uint64_t seq, struct object_get *f, size_t n, struct buf *why) {
     if (f->err < 0) {
         buf_printf(why, "journal entry %" PRIu64 " cannot be read: %s", seq, f->why ? f->why : strerror(-f->err));
         return f->err;
     }
     tree_lock(t);
     int r = follow_take(t, seq, f->data.data, f->data.len);
+    bool is_void = r == -EBADMSG && t->cfg.reader->absence_ns && later_says_void(t, seq, f + 1, n - 1);
+    if (is_void)
+        r = follow_void(t, seq);
     tree_unlock(t);
-    if (r == -EBADMSG) { /* once more past the caches, then it is void */
-        CLEANUP_BUF struct buf again = BUF_INIT(ENTRY_MAX + 1);
-        r = object_get(t->cfg.reader, f->key, &again, why);
-        tree_lock(t);
-        if (r == 0)
-            r = follow_take(t, seq, again.data, again.len);
-        if (r == -EBADMSG)
-            r = follow_void(t, seq);
-        tree_unlock(t);
-    }
-    return r;
+    return r == -EBADMSG ? look_again(t, seq, f, why) : r;
 }
 
 static int catch_up(struct tree *t, uint64_t head, struct buf *why) {
@@ -193,24 +353,28 @@ static int catch_up(struct tree *t, uint64_t head, struct buf *why) {
         size_t n = (size_t)MIN(WINDOW, head - t->seq);
         for (size_t i = 0; i < n; i++)
             f[i].key = entry_key(t->cfg.prefix, first + i);
-        object_get_all(t->cfg.reader, f, n, false);
+        get_all(t->cfg.reader, f, n, false, t->cfg.timeout_ns, is_any_error);
         for (size_t i = 0; i < n && r == 0; i++)
-            r = take_number(t, first + i, &f[i], why);
+            r = take_number(t, first + i, &f[i], n - i, why);
         object_gets_free(f, n);
     }
     return r;
 }
 
 /* With local state: is the newest entry we know still there, and the same? 0, -ESTALE (backwards, said so), or trouble. */
-static int check_known(struct tree *t, struct buf *why) {
-    CLEANUP_FREE char *key = entry_key(t->cfg.prefix, t->seq);
-    CLEANUP_BUF struct buf now = BUF_INIT(ENTRY_MAX + 1);
+static int check_known(struct tree *t, bool *proven, struct buf *why) {
+    struct object_get f = {.key = entry_key(t->cfg.prefix, t->seq)};
     uint8_t volume[VOLUME_ID_SIZE];
-    int r = object_get(t->cfg.reader, key, &now, why);
-    if (r == 0)
-        return 0;
+    object_get_all(t->cfg.reader, &f, 1, false);
+    int r = f.err;
+    *proven = r == 0 && !f.cached;
+    if (r < 0)
+        buf_append_str(why, f.why ? f.why : strerror(-r));
+    object_gets_free(&f, 1);
     if (r != -ENOENT)
         return r;
+    if (t->cfg.reader->absence_ns)
+        return -EIO; /* a cache's memory, or a refusal: follow.c finds out */
     buf_reset(why);
     r = tree_identify(t->env, t->cfg.reader, t->cfg.keys, t->cfg.prefix, volume, why);
     if (r == -ENOENT)
@@ -225,15 +389,13 @@ static int check_known(struct tree *t, struct buf *why) {
     return -ESTALE;
 }
 
-static int begin_volume(struct tree *t, struct buf *why) {
+static int begin_volume(struct tree *t, bool *proven, struct buf *why) {
     struct object_get f = {.key = entry_key(t->cfg.prefix, 1)};
-    object_get_all(t->cfg.reader, &f, 1, false);
+    get_all(t->cfg.reader, &f, 1, false, t->cfg.timeout_ns, is_trouble);
     int r = f.err;
-    if (r == -ENOENT) {
-        buf_printf(why, "there is no volume at %s (%s is not there): make one with `assetfs init`, or check the address and prefix=",
-                   t->cfg.reader->address, f.key);
-    } else if (r < 0) {
-        buf_printf(why, "%s cannot be read: %s", t->cfg.reader->address, f.why ? f.why : strerror(-r));
+    *proven = r == 0 && !f.cached;
+    if (r < 0) {
+        explain_first(r, t->cfg.reader, &f, why);
     } else {
         tree_lock(t);
         r = follow_take(t, 1, f.data.data, f.data.len);
@@ -291,17 +453,36 @@ static void hash_first(struct tree *t) {
     }
 }
 
+/* Without a proof of the head, nobody can tell how much of the tree is missing. What is known here is shown all the same; a mount that knows nothing begins only with a proof.
+ * *by_writing: it is to come when the tree has started. */
+static int prove(struct tree *t, bool local, uint64_t head, bool *by_writing, struct buf *why) {
+    if (!t->cfg.reader->absence_ns || find_uncached(t, head))
+        return 0;
+    *by_writing = !local && !t->cfg.read_only;
+    if (local) {
+        tree_lock(t);
+        follow_unproven(t);
+        tree_unlock(t);
+    } else if (t->cfg.read_only) {
+        explain_unproven(t, "the journal comes out of a cache, so that nobody can tell whether what can be read is all of it", why);
+        return -EIO;
+    }
+    return 0;
+}
+
 int tree_start(struct tree *t, struct buf *why) {
-    CLEANUP_BUF struct buf said = BUF_INIT(4096);
-    bool local = t->seq > 0;
+    CLEANUP_BUF struct buf said = BUF_INIT(65536);
+    bool local = t->seq > 0, proven = false, by_writing = false;
     uint64_t head = 0;
     if (local && !t->cfg.read_only && t->cfg.timeout_ns > 0)
         hash_first(t);
-    int r = local ? check_known(t, &said) : begin_volume(t, why);
+    int r = local ? check_known(t, &proven, &said) : begin_volume(t, &proven, why);
     if (r < 0 && !local)
         return r;
     if (r == 0)
-        r = find_head(t, t->seq, &head, &said);
+        r = find_head(t, t->seq, &head, &proven, &said);
+    if (r == 0 && !proven)
+        r = prove(t, local, head, &by_writing, &said);
     if (r == 0) {
         t->head = head;
         r = catch_up(t, head, &said);
@@ -313,7 +494,7 @@ int tree_start(struct tree *t, struct buf *why) {
         return r;
     }
     note_started(t, r, said.len ? buf_str(&said) : strerror(-r));
-    return 0;
+    return by_writing && r == 0 ? prove_by_writing(t, why) : 0;
 }
 
 /* The log */

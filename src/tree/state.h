@@ -23,6 +23,7 @@ struct orphan {
     uint64_t ino;
     struct record rec;
     bool forgotten; /* the kernel has let go; freed when the last handle is closed */
+    struct file *file; /* a reference to what is in the spool, until then; may be NULL */
     UT_hash_handle hh;
 };
 
@@ -114,6 +115,7 @@ struct tree {
     /* settle.c */
     struct uploader *uploader;
     struct handover *handovers; /* what settle_hand_over() has to do */
+    unsigned handing_over;     /* of these, and those it is at */
     unsigned settling;         /* snapshots being filled, hashed or uploaded */
     unsigned stuck;            /* of these, refused */
     uint64_t uploading_bytes;  /* of these */
@@ -141,11 +143,17 @@ struct tree {
     bool stopped;              /* following has ended, for `reason` */
     uint64_t reading_seq;      /* the number that is being read */
     uint64_t second_look;      /* this number opened under no key once: another look decides */
+    uint8_t doubted[DIGEST_SIZE]; /* what was read of it then */
+    int64_t doubted_at;        /* mono */
+    uint64_t witness;          /* the entry that is being asked for beside an absent number */
+    int64_t absent_since;      /* mono: since when the newest entry reads as absent; 0: it does not */
+    int64_t unproven_since;    /* wall: since when the head has no proof, for every witness comes out of a cache; 0: it has */
+    bool unproven_said;        /* in the log: once is enough */
     _Atomic int64_t used_at;   /* mono: last use by a program; not guarded by the lock, every request stores it */
     int64_t head_seen;         /* wall: when the bucket last answered */
     uint64_t head;             /* newest number known to exist */
     unsigned read_failures;
-    int64_t witness_at;        /* mono: when the newest entry was last seen in the bucket */
+    int64_t witness_at;        /* mono: when the newest entry was last seen in the bucket, or all that could be seen of it was a cache's: then a commit is the proof */
     bool read_only;            /* by configuration, or for `reason` */
     bool offline;
     char *reason;
@@ -208,6 +216,11 @@ int carry_over(struct tree *, const struct before *) ATTR_WARN_UNUSED;
 /* follow.c */
 void follow_init(struct tree *);
 void follow_now(struct tree *);            /* reads the next number now */
+/* Under the lock: nobody can tell whether the newest entry we know is the head. What is here stays as it is. */
+void follow_unproven(struct tree *);
+/* The key of a number that is never reached, for a get that must not find anything: malloc'd. */
+char *follow_control_key(struct tree *);
+extern const char follow_rewrites[]; /* what it means if it does */
 /* Applies one object of the journal, own or foreign, if it is the next. Under the lock. 0; -EBADMSG: it opens under no key (void, if it does so again); else following
  * has stopped, with the reason in the tree. */
 int follow_take(struct tree *, uint64_t seq, const void *p, size_t n) ATTR_WARN_UNUSED;
@@ -221,8 +234,13 @@ void follow_after(struct tree *);
 void settle_hand_over(struct tree *);
 void settle_init(struct tree *);
 void settle_kick(struct tree *);
+bool settle_drains(struct tree *);   /* as tree_can_drain(), under the lock */
 bool settle_unhashed(struct tree *); /* whether any pending bytes have no content id yet */
 int settle_recover(struct tree *, struct buf *why);
+
+/* names.c */
+/* The view has taken a name from this inode: with the last one it leaves the view. In a transaction. */
+int names_lost(struct tree *, uint64_t ino, uint32_t type, int64_t now) ATTR_WARN_UNUSED;
 
 /* file.c */
 /* What an open file with bytes in the spool knows better than its record. Under the lock; false: nothing. */
@@ -232,7 +250,13 @@ bool file_is_open(struct tree *, uint64_t ino);                  /* any handle, 
 bool file_is_written(struct tree *, uint64_t ino);               /* a writable handle, under the lock */
 bool file_is_stuck(struct tree *, uint64_t ino);
 uint64_t file_count_writing(struct tree *);
+/* Of the files with bytes in the spool: how many keep them for now, because they are being written this moment or refused; and whether one without a name is
+ * being closed. Under the lock. */
+void file_count_busy(struct tree *, uint64_t *ret_busy, bool *ret_closing);
 void file_end_lingering(struct tree *); /* before closing: under the lock */
+void file_forgotten(struct tree *, struct orphan *); /* by the kernel: under the lock */
+/* After another host's entry: a number that had lost its last name here may have one again. What was private stays with the handles that are open. Under the lock. */
+void file_named_again(struct tree *);
 /* The inode has lost its last name, its row goes: what is in the spool belongs to the open file alone, or to nobody. Under the lock. */
 void file_unnamed(struct tree *, uint64_t ino, const struct row_pending *p);
 void file_committed(struct tree *, uint64_t ino); /* an own entry brought its record: under the lock */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tree/tree.h"
 #include "base/log.h"
-#include "tree/rows.h"
+#include "tree/hold.h"
+#include "tree/local.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <time.h>
@@ -441,6 +442,8 @@ int tree_open(const struct tree_config *cfg, struct tree **ret, struct buf *why)
         commit_resume(t);
         r = t->inflight.active ? note_all_equal(t) : 0;
         if (r == 0)
+            r = hold_recover(t);
+        if (r == 0)
             r = settle_recover(t, why);
     }
     if (r < 0) {
@@ -494,6 +497,7 @@ void tree_status(struct tree *t, struct tree_status *ret) {
     ret->sequence = t->seq;
     ret->head = MAX(t->head, t->seq);
     ret->head_seen_ns = t->head_seen;
+    ret->head_unproven_ns = t->unproven_since;
     if (t->pending_rows) {
         sqlite3_stmt *s = db_bind(&t->db, STMT_P_QUEUE, "");
         if (db_step(s) == 1)
@@ -503,17 +507,29 @@ void tree_status(struct tree *t, struct tree_status *ret) {
     ret->uploading_files = t->settling;
     ret->uploading_bytes = t->uploading_bytes;
     ret->local_files -= MIN(ret->local_files, ret->uploading_files);
-    uint64_t spooled = spool_bytes(t->cfg.spool);
+    uint64_t local_rows, spooled = spool_bytes(t->cfg.spool);
+    local_count(t, &ret->local_only_files, &ret->local_only_bytes, &local_rows);
+    spooled -= MIN(spooled, ret->local_only_bytes);
     ret->local_bytes = ret->local_files ? spooled - MIN(spooled, ret->uploading_bytes) : 0;
     ret->stuck_files = t->stuck;
     ret->writing_files = file_count_writing(t);
-    ret->pending_changes = (uint64_t)t->pending_rows;
+    ret->pending_changes = (uint64_t)t->pending_rows - local_rows;
     ret->held_removals = t->pending_rows ? t->held_removals : 0;
     ret->read_only = t->read_only || t->cfg.read_only;
     ret->offline = t->offline;
     ret->reason = t->reason ? xstrdup(t->reason) : NULL;
     ret->stuck_reason = t->stuck && t->stuck_reason ? xstrdup(t->stuck_reason) : NULL;
     tree_unlock(t);
+}
+
+bool tree_can_drain(struct tree *t) {
+    tree_lock(t);
+    bool can = !t->offline && !t->read_only;
+    if (can && !settle_drains(t))
+        hold_make_room(t);
+    can = can && settle_drains(t);
+    tree_unlock(t);
+    return can;
 }
 
 void tree_status_free(struct tree_status *s) {

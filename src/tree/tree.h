@@ -27,6 +27,8 @@
 #include "tree/attr.h"
 
 struct tree;
+struct name_rules;
+struct mime;
 
 /* The kernel must forget what it has cached. Called on the loop or a caller's thread, without locks; must not block: queue and return. */
 struct tree_hooks {
@@ -50,6 +52,8 @@ struct tree_config {
     enum durability durability;
     int64_t settle_ns, poll_ns, fsync_timeout_ns, timeout_ns;
     bool read_only;
+    const struct name_rules *names; /* tree/name_kind.h; NULL: no name means anything */
+    const struct mime *mime;        /* base/mime.h; NULL: no types are known */
     struct tree_hooks hooks;
 };
 
@@ -57,7 +61,8 @@ struct tree_config {
  * -EBADMSG: the database is of another volume or damaged (why says what to do). */
 int tree_open(const struct tree_config *, struct tree **ret, struct buf *why) ATTR_WARN_UNUSED;
 /* Brings it up to the head of the journal: reads the superblock if there is no local state, finds the head, applies what is missing. Blocks (not on the loop), at most
- * timeout_ns without progress. Where there is local state and the bucket is in trouble: 0, offline (tree_status says since when).
+ * timeout_ns without progress. Where there is local state and the bucket is in trouble: 0, offline (tree_status says since when). Where journal entries come out of a cache only, there is
+ * no local state, and nothing proves the head: a read-write mount proves it by committing an empty entry, a read-only one is -EIO. Never a tree emptier than it is.
  * -ENOENT: no volume there; -EMEDIUMTYPE: not a volume / newer format; -ENOKEY: the key does not fit; -EIO, -ETIMEDOUT, -EACCES: trouble and nothing local. */
 int tree_start(struct tree *, struct buf *why) ATTR_WARN_UNUSED;
 /* Ends following and committing; what is pending stays in tree.db. The loop must still run. Open files must have been closed. */
@@ -68,17 +73,22 @@ struct tree_status {
     uint64_t sequence;        /* applied here */
     uint64_t head;            /* the newest known to exist */
     int64_t head_seen_ns;     /* wall clock when the bucket last answered; 0 never */
+    int64_t head_unproven_ns; /* wall clock since when the head cannot be told, because entries come out of a cache; 0: it can */
     uint64_t local_files, local_bytes;         /* written here, not yet being uploaded */
     uint64_t uploading_files, uploading_bytes; /* being uploaded, or waiting for a place */
     uint64_t writing_files;   /* of the local ones: open for writing just now, so that nothing of them can leave the spool */
     uint64_t stuck_files;
     uint64_t pending_changes; /* rows that differ from the confirmed tree */
     uint64_t held_removals;   /* removals that wait for an earlier write */
+    uint64_t local_only_files, local_only_bytes; /* that stay on this host (tree/local.h): in none of the other numbers */
     bool read_only, offline;
     char *reason;             /* why read-only or offline, one sentence, malloc'd; or NULL */
     char *stuck_reason;       /* the first stuck file and its reason, malloc'd; or NULL */
 };
 void tree_status(struct tree *, struct tree_status *ret);
+/* For the spool (spool_config.can_drain): whether bytes will leave it without anybody's doing. Not those of files that are being written this moment, of uploads
+ * that are refused, or of anything while the bucket is away. */
+bool tree_can_drain(struct tree *);
 void tree_status_free(struct tree_status *);
 
 /* done(0) when everything that was changed before this call is durable (and applied). Never fails by itself; the caller gives up by

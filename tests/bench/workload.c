@@ -130,6 +130,23 @@ static void make_files(const char *dir, uint64_t count, uint64_t bytes, uint64_t
     }
 }
 
+/* Reads 4 KiB at random places, one after another, and prints which. */
+static void read_random(const char *path, uint64_t count, uint64_t seed) {
+    char page[4096];
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        fail(path);
+    random_seed(seed, 0);
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t off = (random_next() >> 8) % ((uint64_t)st.st_size / sizeof page) * sizeof page;
+        if (pread(fd, page, sizeof page, (off_t)off) != (ssize_t)sizeof page)
+            fail(path);
+        printf("%llu\n", (unsigned long long)off);
+    }
+    close(fd);
+}
+
 static int drop(const char *path, const struct stat *st, int type, struct FTW *ftw) {
     (void)st;
     (void)ftw;
@@ -154,6 +171,8 @@ int main(int argc, char **argv) {
         write_file(argv[2], number(argv[3]));
     } else if (!strcmp(what, "files") && argc == 6) {
         make_files(argv[2], number(argv[3]), number(argv[4]), number(argv[5]));
+    } else if (!strcmp(what, "random") && argc == 5) {
+        read_random(argv[2], number(argv[3]), number(argv[4]));
     } else if (!strcmp(what, "drop")) {
         for (int i = 2; i < argc; i++)
             if (nftw(argv[i], drop, 64, FTW_PHYS) < 0)
@@ -163,6 +182,7 @@ int main(int argc, char **argv) {
                 "Usage: workload tree DIR COUNT SEED        a tree of photos and documents\n"
                 "       workload file PATH BYTES SEED       one file\n"
                 "       workload files DIR COUNT BYTES SEED files of one size in one directory\n"
+                "       workload random PATH COUNT SEED     reads pages at random, and prints their offsets\n"
                 "       workload drop PATH...               writes to disk, and drops from the page cache\n");
         return 2;
     }

@@ -35,7 +35,7 @@ struct plan {
     uint64_t delay_ms, late_ms, cut, corrupt;
     int fail, lose;
     char *why;
-    bool has_cut, has_corrupt, squat, hold, hold_answer;
+    bool has_cut, has_corrupt, squat, hold, hold_answer, cached, page;
 };
 
 /* One operation: begin -> [held] -> [delay] -> run (the inner store) -> finish -> [held] -> [late] -> answer.
@@ -121,6 +121,12 @@ static void plan_add(struct plan *p, const struct fault_rule *r) {
         break;
     case FAULT_HOLD_ANSWER:
         p->hold_answer = true;
+        break;
+    case FAULT_CACHED:
+        p->cached = true;
+        break;
+    case FAULT_PAGE:
+        p->page = true;
         break;
     }
 }
@@ -237,6 +243,7 @@ static void op_answer(void *arg) {
             got.data = op->data;
             got.len = op->data_len;
             got.total = op->total;
+            got.cached = op->plan.cached;
         }
         op->get_done(op->arg, &got);
     }
@@ -279,8 +286,20 @@ static void inner_put_done(void *arg, int err, const char *why) {
     op_finish(op);
 }
 
+static void show_page(struct op *op) {
+    static const char page[] = FAULT_PAGE_TEXT;
+    op->total = strlen(page);
+    op->data_len = (size_t)(op->len ? MIN(op->len, op->total) : op->total);
+    op->data = xmemdup(page, op->data_len);
+    op_finish(op);
+}
+
 static void inner_get_done(void *arg, const struct store_got *got) {
     struct op *op = arg;
+    if (got->err == -ENOENT && op->plan.page) {
+        show_page(op);
+        return;
+    }
     op_set_error(op, got->err, got->why);
     if (got->err == 0) {
         op->data_len = got->len;

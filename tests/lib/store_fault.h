@@ -31,6 +31,8 @@ enum fault_kind {
     FAULT_SQUAT,       /* put: somebody else's garbage is put at the key just before */
     FAULT_HOLD,        /* does not begin until store_fault_release() */
     FAULT_HOLD_ANSWER, /* is done at once, the answer comes after store_fault_release() */
+    FAULT_CACHED,      /* get: what is there comes out of a cache */
+    FAULT_PAGE,        /* get: where nothing is, a page of the CDN's own takes the place of the error */
 };
 
 struct fault_rule {
@@ -47,6 +49,7 @@ struct fault_rule {
 
 /* What somebody else's garbage is. */
 #define FAULT_GARBAGE "garbage that nobody asked for\n"
+#define FAULT_PAGE_TEXT "<html><body>Welcome to our shop</body></html>\n"
 
 /* Owns inner and frees it. */
 struct store *store_fault_new(struct store *inner);

@@ -47,13 +47,7 @@ void tree_box_init(struct sim *sim, struct mem_bucket *bucket) {
 
 static bool can_drain(void *arg) {
     struct tree_box *b = arg;
-    struct tree_status st;
-    if (!b->tree)
-        return false;
-    tree_status(b->tree, &st);
-    bool r = st.local_files + st.uploading_files > 0;
-    tree_status_free(&st);
-    return r;
+    return b->tree && tree_can_drain(b->tree);
 }
 
 static void on_entry(void *arg, uint64_t parent ATTR_UNUSED, const char *name ATTR_UNUSED, size_t n ATTR_UNUSED) {
@@ -123,6 +117,7 @@ struct tree_box *tree_box_open(const struct tree_box_config *c, int *ret_err) {
                                   .poll_ns = 5 * NS_PER_S,
                                   .fsync_timeout_ns = 60 * NS_PER_S,
                                   .timeout_ns = c->timeout_ns,
+                                  .read_only = c->read_only,
                                   .hooks = {on_entry, on_inode, b}};
     *ret_err = open_all(b);
     return b;

@@ -47,6 +47,7 @@ struct tree_box_config {
     const char *machine_id;
     enum durability durability;
     int64_t timeout_ns;
+    bool read_only;
 };
 
 /* The key every volume of a test is sealed under. */

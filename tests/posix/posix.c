@@ -2,10 +2,12 @@
 #include "posix.h"
 #include <ctype.h>
 #include <grp.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <sys/prctl.h>
 
 /* A case that hangs is a failure. */
-#define CASE_SECONDS 30
+#define CASE_SECONDS 60
 
 static struct posix_case *cases;
 static const struct posix_case *current;
@@ -70,7 +72,8 @@ void posix_check(const char *text, bool holds) {
 long long posix_must(const char *text, const char *file, int line, long long result) {
     if (result != -1)
         return result;
-    say(text, "FAILED (%s), at line %d of %s", error_name(), line, strrchr(file, '/') ? strrchr(file, '/') + 1 : file);
+    say(text, "FAILED (%s), at line %d of %s", error_name(), line,
+        strrchr(file, '/') ? strrchr(file, '/') + 1 : file);
     exit(1);
 }
 
@@ -151,8 +154,8 @@ static void say_stat(const char *text, const struct stat *st) {
         snprintf(size, sizeof size, " size %lld", (long long)st->st_size);
     if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))
         snprintf(size, sizeof size, " rdev %llx", (unsigned long long)st->st_rdev);
-    say(label, "%s %04o uid %lld gid %lld nlink %lld%s", type_name(st->st_mode), st->st_mode & 07777, (long long)st->st_uid,
-        (long long)st->st_gid, (long long)st->st_nlink, size);
+    say(label, "%s %04o uid %lld gid %lld nlink %lld%s", type_name(st->st_mode), st->st_mode & 07777,
+        (long long)st->st_uid, (long long)st->st_gid, (long long)st->st_nlink, size);
 }
 
 void posix_see_stat(const char *text, const char *path) {
@@ -245,7 +248,8 @@ void posix_see_moved(const char *text, struct seen before) {
                *c = moved(before.st.st_ctim, st.st_ctim);
     char label[300];
     snprintf(label, sizeof label, "times of %s", text);
-    say(label, "%s%s%s%s%s%s%s", *a ? "atime" : "", a, *m ? " mtime" : "", m, *c ? " ctime" : "", c, !*a && !*m && !*c ? "unmoved" : "");
+    say(label, "%s%s%s%s%s%s%s", *a ? "atime" : "", a, *m ? " mtime" : "", m, *c ? " ctime" : "", c,
+        !*a && !*m && !*c ? "unmoved" : "");
 }
 
 /* Files */
@@ -307,7 +311,7 @@ bool posix_become(uid_t uid, gid_t gid) {
     return true;
 }
 
-void posix_leave(void) {
+bool posix_leave(void) {
     fflush(stdout);
     _exit(0);
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The POSIX conformance set: one file a system call or family, in it one CASE() a rule. The program is given a directory and prints what it saw there; tests/sh/posix.sh runs it
- * on a local ext4 and on a mount and compares line by line.
+ * The POSIX conformance set: one file a system call or family, in it one CASE() a rule. The program is given
+ * a directory and prints what it saw there; tests/sh/posix.sh runs it on a local ext4 and on a mount and
+ * compares line by line.
  *
- * A case is run in a process of its own, in an empty directory of its own (which is its working directory), with umask 022, as the user who runs the program. It prints a line
- * "family/case: text = result" for every SEE…() and CHECK() in it: `text` is the C of the argument, `result` what must be the same everywhere. So nothing is printed that two
- * filesystems may choose (inode numbers, times, the order of names, the size of a directory): compare those with CHECK(), or see how times move with look() and SEE_MOVED().
+ * A case is run in a process of its own, in an empty directory of its own (which is its working directory),
+ * with umask 022, as the user who runs the program. It prints a line "family/case: text = result" for every
+ * SEE…() and CHECK() in it: `text` is the C of the argument, `result` what must be the same everywhere. So
+ * nothing is printed that two filesystems may choose (inode numbers, times, the order of names, the size of a
+ * directory): compare those with CHECK(), or see how times move with look() and SEE_MOVED().
  *
  *     CASE(onto_a_file) {
  *         put("a", "A");
@@ -16,7 +19,8 @@
  *         ...
  *     }
  *
- * Nothing has to be freed, closed or removed: the process ends, and the directories are left for the caller, who compares them again after a remount.
+ * Nothing has to be freed, closed or removed: the process ends, and the directories are left for the caller,
+ * who compares them again after a remount.
  */
 #ifndef ASSETFS_POSIX_H
 #define ASSETFS_POSIX_H
@@ -44,7 +48,7 @@ struct posix_case {
 };
 void posix_register(struct posix_case *);
 
-#define POSIX_CASE(NAME, ROOT)                                                                                \
+#define POSIX_CASE(NAME, ROOT)                                                                               \
     static void NAME(void);                                                                                  \
     static void __attribute__((constructor)) register_##NAME(void) {                                         \
         static struct posix_case c = {__FILE__, #NAME, ROOT, NAME, NULL};                                    \
@@ -81,7 +85,8 @@ void posix_see_stat(const char *text, const char *path);
 void posix_see_fstat(const char *text, int fd);
 void posix_see_names(const char *text, const char *path);
 
-/* How an inode looked; SEE_MOVED() tells which of its times have gone forward ("+") or back ("-") since. The clock has moved on when look() returns. */
+/* How an inode looked; SEE_MOVED() tells which of its times have gone forward ("+") or back ("-") since. The
+ * clock has moved on when look() returns. */
 struct seen {
     const char *path; /* NULL: fd */
     int fd;
@@ -94,7 +99,8 @@ void posix_see_moved(const char *text, struct seen before);
 /* Waits until the kernel's coarse clock, which stamps inodes, has moved on. */
 void tick(void);
 
-/* Makes or replaces a file. With --durable it is synced: on a mount it then is in the bucket, and not in the spool. */
+/* Makes or replaces a file. With --durable it is synced: on a mount it then is in the bucket, and not in the
+ * spool. */
 void put(const char *path, const char *text);
 void put_bytes(const char *path, const void *p, size_t n);
 /* n bytes that do not repeat; the same for the same seed. */
@@ -103,11 +109,11 @@ struct stat stat_of(const char *path); /* lstat(2), which must succeed */
 bool same_ns(struct timespec a, struct timespec b);
 
 /* { … } in another process: for locks, and as another user, who has the group and no other. Waited for. */
-#define IN_CHILD for (bool in_ = posix_child(); in_; posix_leave())
-#define AS_USER(uid, gid) for (bool in_ = posix_child() && posix_become(uid, gid); in_; posix_leave())
+#define IN_CHILD for (bool in_ = posix_child(); in_; in_ = posix_leave())
+#define AS_USER(uid, gid) for (bool in_ = posix_child() && posix_become(uid, gid); in_; in_ = posix_leave())
 bool posix_child(void);
 bool posix_become(uid_t uid, gid_t gid);
-void posix_leave(void) __attribute__((noreturn));
+bool posix_leave(void) __attribute__((noreturn));
 
 /* Users that have no rights by themselves. */
 #define ANN 12001

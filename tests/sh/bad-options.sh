@@ -7,7 +7,7 @@ new_volume
 
 # refuses OPTION,... REGEX
 refuses() {
-    expect 2 "$ASSETFS" mount -o "$1" "$URL" "$MNT"
+    expect 2 "$ASSETFS" mount -o "$1" "$VOLUME" "$MNT"
     says "$2"
     ! is_mounted "$MNT" || fail "-o $1 was refused, but the volume is mounted"
 }
@@ -26,10 +26,10 @@ refuses prefix=../elsewhere 'prefix must be'
 refuses suid 'suid is not possible'
 refuses sync 'sync is not possible'
 
-expect 2 "$ASSETFS" mount "$URL"
+expect 2 "$ASSETFS" mount "$VOLUME"
 grep -q '^Usage: assetfs mount' "$TMP/err" || fail "no usage: $(cat "$TMP/err")"
-expect 2 "$ASSETFS" mount "$URL" "$MNT" "$MNT"
-expect 2 "$ASSETFS" mount -z "$URL" "$MNT"
+expect 2 "$ASSETFS" mount "$VOLUME" "$MNT" "$MNT"
+expect 2 "$ASSETFS" mount -z "$VOLUME" "$MNT"
 expect 2 "$ASSETFS" sync
 expect 2 "$ASSETFS" sync --timeout never "$MNT"
 expect 2 "$ASSETFS" frobnicate

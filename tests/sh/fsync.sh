@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # fsync returns when the file is in the bucket: content and journal entry. A host that starts then, from the bucket alone, has it. `durability=close` says
-# the same of close, and `durability=local` nothing.
+# the same of close.
 . "${0%/*}/lib.sh"
 requires getfattr
 new_volume
@@ -41,19 +41,4 @@ expect 0 "$ASSETFS" umount "$MNT"
 mount_volume durability=close,settle=1h
 echo closed >"$MNT/closed"
 in_bucket closed
-umount_volume
-
-# Without the bucket: EIO after fsync_timeout, and the data stay queued; durability=local does not wait.
-mount_volume fsync_timeout=300ms,drain_timeout=300ms
-mv "$BUCKET" "$TMP/away"
-expect 1 dd if="$TMP/some" of="$MNT/late" conv=fsync status=none
-grep -q 'Input/output error' "$TMP/err" || fail "not EIO: $(cat "$TMP/err")"
-cmp "$TMP/some" "$MNT/late"
-expect 3 "$ASSETFS" umount "$MNT"
-"$ASSETFS" mount -o durability=local "$URL" "$MNT" 2>"$TMP/err"
-dd if="$TMP/some" of="$MNT/quick" conv=fsync status=none
-mv "$TMP/away" "$BUCKET"
-sync_volume
-in_bucket late
-in_bucket quick
 umount_volume

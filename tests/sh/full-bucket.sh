@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # The bucket's disk is full: files stay queued, `sync` and `umount` say so and end with 3; when there is room again all goes on.
+BACKENDS='dir: S3 is never full; tests/net/refused.sh has puts that are refused'
 PRIVATE_MOUNTS=yes
 . "${0%/*}/lib.sh"
 requires openssl

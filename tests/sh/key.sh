@@ -9,43 +9,43 @@ mount_volume
 echo hello >"$MNT/file"
 umount_volume
 
-code=$("$ASSETFS" key show "$URL")
+code=$("$ASSETFS" key show "$VOLUME")
 grep -qF "$code" "$TMP/init.out" || fail "init printed another code than key show"
 keys=$XDG_CONFIG_HOME/assetfs/keys
 equals "$(stat -c %a "$keys"/*)" 600 "mode of the key file"
 mv "$keys" "$TMP/keys"
 
-expect 1 "$ASSETFS" mount "$URL" "$MNT"
+expect 1 "$ASSETFS" mount "$VOLUME" "$MNT"
 says 'is not on this host.*assetfs key import'
 lose_local_state
-expect 1 "$ASSETFS" mount "$URL" "$MNT"
+expect 1 "$ASSETFS" mount "$VOLUME" "$MNT"
 says 'is not on this host.*assetfs key import'
-expect 1 "$ASSETFS" mount -o "key_file=$TMP/nowhere" "$URL" "$MNT"
+expect 1 "$ASSETFS" mount -o "key_file=$TMP/nowhere" "$VOLUME" "$MNT"
 says 'nowhere is not there'
 
 # Another volume's key, one that everybody can read, and one that is none.
 "$ASSETFS" init "file://$TMP/other" >"$TMP/other.out"
 other=$(ls "$keys"/*)
-expect 1 "$ASSETFS" mount -o "key_file=$other" "$URL" "$MNT"
+expect 1 "$ASSETFS" mount -o "key_file=$other" "$VOLUME" "$MNT"
 says 'is sealed under key'
 cp "$TMP/keys"/* "$TMP/open-key"
 chmod 644 "$TMP/open-key"
-expect 1 "$ASSETFS" mount -o "key_file=$TMP/open-key" "$URL" "$MNT"
+expect 1 "$ASSETFS" mount -o "key_file=$TMP/open-key" "$VOLUME" "$MNT"
 says 'chmod 600'
 echo nonsense >"$TMP/no-key"
 chmod 600 "$TMP/no-key"
-expect 1 "$ASSETFS" mount -o "key_file=$TMP/no-key" "$URL" "$MNT"
+expect 1 "$ASSETFS" mount -o "key_file=$TMP/no-key" "$VOLUME" "$MNT"
 says 'does not hold a recovery code'
 
 # A code with a typing error, the code of another volume, the right one.
 typo=$(printf '%s' "$code" | sed 's/.$/?/; t')
 printf '%s\n' "$typo" >"$TMP/typo"
-! "$ASSETFS" key import "$URL" <"$TMP/typo" 2>"$TMP/err" || fail "a code with a typing error was taken"
+! "$ASSETFS" key import "$VOLUME" <"$TMP/typo" 2>"$TMP/err" || fail "a code with a typing error was taken"
 says 'recovery code'
 "$ASSETFS" key show "file://$TMP/other" >"$TMP/other-code"
-! "$ASSETFS" key import "$URL" <"$TMP/other-code" 2>"$TMP/err" || fail "the code of another volume was taken"
+! "$ASSETFS" key import "$VOLUME" <"$TMP/other-code" 2>"$TMP/err" || fail "the code of another volume was taken"
 says 'this is the code of key'
-echo "$code" | "$ASSETFS" key import "$URL" >"$TMP/out"
+echo "$code" | "$ASSETFS" key import "$VOLUME" >"$TMP/out"
 mount_volume
 equals "$(cat "$MNT/file")" hello
 umount_volume

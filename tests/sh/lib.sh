@@ -8,16 +8,28 @@
 # mounts other things (tmpfs, bind mounts) sets PRIVATE_MOUNTS=yes first: it then runs in a mount namespace of its own, and is skipped without root.
 #
 # $ASSETFS is the program, $SRC the source tree. Most tests need one volume only, so the functions know it by these names:
-#   $BUCKET its bucket directory, $URL the same as a URL, $MNT where it is mounted, $DAEMON the process of the last mount.
+#   $VOLUME what commands call it, $LINK what a public link to one of its objects begins with, $MNT where it is mounted, $DAEMON the process of the last mount.
+#
+# Where the volume lies is the backend's, tests/lib/backend_NAME.sh, and $BACKEND says which: a directory bucket (dir), an S3 and CDN double of the test's own
+# (double), the real servers that tests/real/run has started (real). A test that is not for all of them says so first, and why: BACKENDS='dir: ...'; the
+# first one is taken where $BACKEND is not set.
 set -eu
+
+BACKEND_NAMES=${BACKENDS:-dir double real:}
+case " ${BACKEND_NAMES%%:*} " in
+*" ${BACKEND:=${BACKEND_NAMES%%[: ]*}} "*) ;;
+*) echo "SKIP: not for BACKEND=$BACKEND:${BACKENDS#*:}"; exit 77 ;;
+esac
+# A real server takes its time, on a machine that runs other tests as well.
+[ "$BACKEND" != real ] || [ -n "${ASSETFS_TEST:-}" ] || LIMIT=$((3 * ${LIMIT:-120}))
 
 if [ -z "${ASSETFS_TEST:-}" ]; then
     if [ -n "${PRIVATE_MOUNTS:-}" ]; then
         [ "$(id -u)" -eq 0 ] || { echo "SKIP: needs root, for a mount namespace"; exit 77; }
         unshare -m true 2>/dev/null || { echo "SKIP: no mount namespaces here"; exit 77; }
-        ASSETFS_TEST=1 exec timeout -k 30 "${LIMIT:-60}" unshare -m --propagation private sh "$0" "$@"
+        ASSETFS_TEST=1 exec timeout -k 30 "${LIMIT:-120}" unshare -m --propagation private sh "$0" "$@"
     fi
-    ASSETFS_TEST=1 exec timeout -k 30 "${LIMIT:-60}" sh "$0" "$@"
+    ASSETFS_TEST=1 exec timeout -k 30 "${LIMIT:-120}" sh "$0" "$@"
 fi
 unset ASSETFS_TEST
 
@@ -30,13 +42,12 @@ XDG_CONFIG_HOME=$TMP/config
 XDG_CACHE_HOME=$TMP/cache
 XDG_RUNTIME_DIR=$TMP/run
 LC_ALL=C.UTF-8
-export HOME XDG_CONFIG_HOME XDG_CACHE_HOME XDG_RUNTIME_DIR LC_ALL
+export BACKEND HOME XDG_CONFIG_HOME XDG_CACHE_HOME XDG_RUNTIME_DIR LC_ALL
 mkdir "$HOME" "$XDG_RUNTIME_DIR"
-BUCKET=$TMP/bucket
-URL=file://$BUCKET
 MNT=$TMP/mnt
 DAEMON=
 CLEANUPS=
+WAIT_TRIES=600
 
 # The end of a test
 
@@ -143,12 +154,12 @@ says() {
     grep -qE -- "$1" "$TMP/err" || fail "nothing about '$1' in: $(cat "$TMP/err")"
 }
 
-# wait_for CMD...: until it succeeds; 300 tries, a 20th of a second apart.
+# wait_for CMD...: until it succeeds; $WAIT_TRIES, a 20th of a second apart.
 wait_for() {
     local tries=0
     until "$@" >/dev/null 2>&1; do
         tries=$((tries + 1))
-        [ "$tries" -lt 300 ] || fail "waited in vain for: $*"
+        [ "$tries" -lt "$WAIT_TRIES" ] || fail "waited in vain for: $*"
         sleep 0.05
     done
 }
@@ -160,18 +171,30 @@ equals() {
 
 # Volumes and mounts
 
-# new_volume [OPTION,...]: makes a volume in $BUCKET.
+# network_volume URL LINE...: $VOLUME is a name from the configuration, with these lines; the keys are a writer's.
+network_volume() {
+    VOLUME='test'
+    mkdir -p "$XDG_CONFIG_HOME/assetfs"
+    printf '%s\n' "[volume test]" "url = $1" >"$XDG_CONFIG_HOME/assetfs/assetfs.conf"
+    shift
+    printf '%s\n' "$@" >>"$XDG_CONFIG_HOME/assetfs/assetfs.conf"
+    unset AWS_PROFILE AWS_SESSION_TOKEN AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S3 AWS_DEFAULT_REGION
+    unset http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY
+    export AWS_ACCESS_KEY_ID=WRITERKEY AWS_SECRET_ACCESS_KEY=writersecret AWS_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true
+}
+
+# new_volume [OPTION,...]: makes $VOLUME.
 new_volume() {
     requires_fuse
     mkdir -p "$MNT"
-    "$ASSETFS" init ${1:+-o "$1"} "$URL" >"$TMP/init.out" || fail "init: exit status $?"
+    "$ASSETFS" init ${1:+-o "$1"} "$VOLUME" >"$TMP/init.out" || fail "init: exit status $?"
 }
 
 # mount_volume [OPTION,... [MOUNTPOINT]]
 mount_volume() {
     local at="${2:-$MNT}"
     mkdir -p "$at" 2>/dev/null || true # it may be there with a dead daemon
-    "$ASSETFS" mount ${1:+-o "$1"} "$URL" "$at" || fail "mount: exit status $?"
+    "$ASSETFS" mount ${1:+-o "$1"} "$VOLUME" "$at" || fail "mount: exit status $?"
     DAEMON=$(status_value pid "$at")
 }
 
@@ -227,18 +250,21 @@ state_dir() {
     find "$XDG_CACHE_HOME/assetfs" -mindepth 1 -maxdepth 1 -type d ! -name volumes
 }
 
-# The bucket, as the directory shows it
+# The bucket, past assetfs. A backend gives
+#   object_list PREFIX      the keys that begin so, sorted
+#   object_get KEY          to standard output
+#   object_put KEY          from standard input, whatever was there
+#   object_remove KEY
+#   bucket_away, bucket_back     (dir and double) nobody can reach it meanwhile
 
-# journal: the files of the journal, the oldest first.
+# journal: the keys of the journal, the oldest first.
 journal() {
-    find "$BUCKET/.assetfs/journal" -type f ! -name '.*' | sort
+    object_list .assetfs/journal/
 }
 
-# next_entry: the path of the next number of the journal.
+# next_entry: the key of the next number of the journal.
 next_entry() {
-    local last
-    last=$(journal | tail -n 1)
-    printf '%s/%016d\n' "${last%/*}" $(($(basename "$last" | sed 's/^0*//') + 1))
+    printf '.assetfs/journal/%016d\n' $(($(journal | tail -n 1 | sed 's|^.*/0*||') + 1))
 }
 
 # truth NAME FILE: the virtual extended attribute user.assetfs.NAME
@@ -321,3 +347,7 @@ make_tree() {
         i=$((i + 1))
     done
 }
+
+# shellcheck source=../lib/backend_dir.sh
+. "$SRC/tests/lib/backend_$BACKEND.sh"
+backend_begin

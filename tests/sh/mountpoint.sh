@@ -5,20 +5,20 @@
 . "${0%/*}/lib.sh"
 new_volume
 
-expect 1 "$ASSETFS" mount "$URL" "$TMP/nowhere"
+expect 1 "$ASSETFS" mount "$VOLUME" "$TMP/nowhere"
 says 'no directory .*mkdir'
 echo mine >"$MNT/file"
-expect 1 "$ASSETFS" mount "$URL" "$MNT"
+expect 1 "$ASSETFS" mount "$VOLUME" "$MNT"
 says 'is not empty'
 equals "$(cat "$MNT/file")" mine
-expect 1 "$ASSETFS" mount "$URL" "$MNT/file"
+expect 1 "$ASSETFS" mount "$VOLUME" "$MNT/file"
 says 'is not a directory'
 rm "$MNT/file"
 
 mount_volume
 echo hello >"$MNT/file"
 ls -l "$MNT" >/dev/null # the kernel has it cached, and would go on to answer from there
-expect 1 "$ASSETFS" mount -o "cache_dir=$TMP/other-state" "$URL" "$MNT"
+expect 1 "$ASSETFS" mount -o "cache_dir=$TMP/other-state" "$VOLUME" "$MNT"
 says 'mounted at .* already'
 kill_daemon
 ! ls "$MNT" 2>/dev/null || fail "a dead mount can be listed"

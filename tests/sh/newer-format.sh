@@ -6,20 +6,23 @@
 . "${0%/*}/lib.sh"
 requires_fuse
 mkdir -p "$MNT"
-"$ASSETFS" init --plain "$URL" >"$TMP/init.out"
+"$ASSETFS" init --plain "$VOLUME" >"$TMP/init.out"
 mount_volume poll=50ms
 echo old >"$MNT/old"
 sync_volume
 
 # A plain entry begins with byte 2, a CBOR map, and its first pair: key 1, format 1.
 newest=$(journal | tail -n 1)
-equals "$(od -An -tx1 -j 2 -N 2 "$newest" | tr -d ' ')" 0101 "the beginning of a plain entry"
-{
-    head -c 3 "$newest"
-    printf '\002'
-    tail -c +5 "$newest"
-} >"$TMP/newer"
-mv "$TMP/newer" "$(next_entry)"
+equals "$(object_get "$newest" | od -An -tx1 -j 2 -N 2 | tr -d ' ')" 0101 "the beginning of a plain entry"
+# with_byte_3 BYTE KEY: the object, but for that byte.
+with_byte_3() {
+    object_get "$2" >"$TMP/entry"
+    head -c 3 "$TMP/entry"
+    printf '%b' "$1"
+    tail -c +5 "$TMP/entry"
+}
+with_byte_3 '\002' "$newest" >"$TMP/newer"
+object_put "$(next_entry)" <"$TMP/newer"
 
 is_read_only() {
     [ "$(status_value read_only)" = true ]
@@ -31,12 +34,12 @@ equals "$(cat "$MNT/old")" old
 expect 0 "$ASSETFS" umount "$MNT"
 
 # A mount that begins then, with and without local state.
-expect 0 "$ASSETFS" mount "$URL" "$MNT"
+expect 0 "$ASSETFS" mount "$VOLUME" "$MNT"
 says 'of a newer format; install a newer assetfs'
 equals "$(cat "$MNT/old")" old
 expect 0 "$ASSETFS" umount "$MNT"
 lose_local_state
-expect 0 "$ASSETFS" mount "$URL" "$MNT"
+expect 0 "$ASSETFS" mount "$VOLUME" "$MNT"
 says 'of a newer format; install a newer assetfs'
 equals "$(cat "$MNT/old")" old
 expect 0 "$ASSETFS" umount "$MNT"
@@ -46,11 +49,11 @@ equals "$(status_value pid 2>/dev/null || true)" ""
 lose_local_state
 first=$(journal | head -n 1)
 for byte in '\002' '\377'; do
-    chmod u+w "$first"
-    printf '%b' "$byte" | dd of="$first" bs=1 seek=3 conv=notrunc 2>/dev/null
-    expect 1 "$ASSETFS" mount "$URL" "$MNT"
+    with_byte_3 "$byte" "$first" >"$TMP/newer"
+    object_put "$first" <"$TMP/newer"
+    expect 1 "$ASSETFS" mount "$VOLUME" "$MNT"
     says 'newer|damaged'
 done
-echo nonsense >"$first"
-expect 1 "$ASSETFS" mount "$URL" "$MNT"
+echo nonsense | object_put "$first"
+expect 1 "$ASSETFS" mount "$VOLUME" "$MNT"
 says 'is not of assetfs, or of a newer version'

@@ -5,7 +5,7 @@
 PRIVATE_MOUNTS=yes
 . "${0%/*}/lib.sh"
 mkdir -p "$MNT"
-"$ASSETFS" init "$URL" >"$TMP/init.out"
+"$ASSETFS" init "$VOLUME" >"$TMP/init.out"
 
 # All of /dev but the device.
 mkdir "$TMP/dev"
@@ -15,11 +15,11 @@ for node in null zero urandom tty; do
     mount --bind "/dev/$node" "$TMP/dev/$node"
 done
 mount --rbind "$TMP/dev" /dev
-expect 1 "$ASSETFS" mount "$URL" "$MNT"
+expect 1 "$ASSETFS" mount "$VOLUME" "$MNT"
 says '/dev/fuse is missing.*modprobe fuse.*container'
 [ ! -d "$XDG_CACHE_HOME" ] || fail "local state was made"
 # The device is there, but has no driver (the numbers of a device that Linux will never have).
 if mknod "$TMP/dev/fuse" c 10 65000 2>/dev/null && ! (exec 3<>/dev/fuse) 2>/dev/null; then
-    expect 1 "$ASSETFS" mount "$URL" "$MNT"
+    expect 1 "$ASSETFS" mount "$VOLUME" "$MNT"
     says '/dev/fuse (is missing|cannot be opened)'
 fi

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # --help, the -o parser, the configuration file's parser and assetfs(1) know the same options, and the same commands.
+BACKENDS='dir: it looks at no bucket'
 . "${0%/*}/lib.sh"
 set -eu
 
@@ -32,6 +33,7 @@ sample() {
     OCTAL) echo 022 ;;
     UID | GID) echo 7 ;;
     NAME) echo name ;;
+    PATTERN:...) echo '*.x:y' ;;
     *'|'*) echo "${1%%|*}" ;;
     *) fail "this test has no sample of $1" ;;
     esac

@@ -3,6 +3,7 @@
 #
 # A bucket that may be read and not written: everything can be read; what is written stays queued on this host, `sync` and `umount` say so and end with 3.
 # When the bucket can be written again, all goes on.
+BACKENDS='dir: the bucket is mounted read-only; tests/net/refused.sh has puts that are refused'
 PRIVATE_MOUNTS=yes
 . "${0%/*}/lib.sh"
 new_volume

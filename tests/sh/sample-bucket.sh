@@ -9,8 +9,13 @@ requires xz
 requires getfattr
 [ "$(id -u)" = 0 ] || skip "trusted xattrs and devices are shown to root only"
 
-tar -C "$TMP" -xJf "$SRC/tests/data/sample-bucket-1.tar.xz"
-"$ASSETFS" key import "$URL" <"$SRC/tests/data/sample-bucket-1.key" >"$TMP/out"
+mkdir "$TMP/sample"
+tar -C "$TMP/sample" -xJf "$SRC/tests/data/sample-bucket-1.tar.xz"
+(cd "$TMP/sample/bucket" && find . -type f ! -path './.tmp/*' | cut -c 3-) >"$TMP/keys"
+while read -r key; do
+    object_put "$key" <"$TMP/sample/bucket/$key"
+done <"$TMP/keys"
+"$ASSETFS" key import "$VOLUME" <"$SRC/tests/data/sample-bucket-1.key" >"$TMP/out"
 mount_volume ro
 
 (

@@ -15,12 +15,18 @@ key_of() {
 }
 
 new_volume
-mkdir -p "$BUCKET/files"
-echo garbage >"$BUCKET/$(key_of "$TMP/a.bin")"
-head -c 299999 "$TMP/b.bin" >"$BUCKET/$(key_of "$TMP/b.bin")"
-cp "$TMP/c.bin" "$BUCKET/$(key_of "$TMP/c.bin")"
-{ head -c 2499999 "$TMP/d.bin"; printf x; } >"$BUCKET/$(key_of "$TMP/d.bin")"
-find "$BUCKET/files" -type f -exec sha256sum {} + | sort >"$TMP/before"
+# digests: of the four objects that are there before.
+digests() {
+    for file in a b c d; do
+        object_get "$(key_of "$TMP/$file.bin")" | sha256sum
+    done
+}
+
+echo garbage | object_put "$(key_of "$TMP/a.bin")"
+head -c 299999 "$TMP/b.bin" | object_put "$(key_of "$TMP/b.bin")"
+object_put "$(key_of "$TMP/c.bin")" <"$TMP/c.bin"
+{ head -c 2499999 "$TMP/d.bin"; printf x; } | object_put "$(key_of "$TMP/d.bin")"
+digests >"$TMP/before"
 
 mount_volume
 cp "$TMP"/?.bin "$MNT/"
@@ -32,9 +38,10 @@ done
 equals "$(truth key "$MNT/c.bin")" "$(key_of "$TMP/c.bin")"
 for file in a.bin b.bin d.bin; do
     [ "$(truth key "$MNT/$file")" != "$(key_of "$TMP/$file")" ] || fail "$file is said to have the key with the wrong bytes"
-    cmp "$BUCKET/$(truth key "$MNT/$file")" "$TMP/$file" || fail "the object of $file has other bytes"
+    object_get "$(truth key "$MNT/$file")" | cmp - "$TMP/$file" || fail "the object of $file has other bytes"
 done
 
 # What was there was not touched.
-sha256sum -c "$TMP/before" >"$TMP/out" || fail "objects were changed: $(cat "$TMP/out")"
+digests >"$TMP/after"
+cmp "$TMP/before" "$TMP/after" || fail "objects were changed"
 umount_volume

@@ -1,10 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# `sync` and `umount`: 0 when all is durable, 3 with a sentence when something is not; what is left goes on with the next mount. umount(8), fusermount3 and
-# SIGTERM drain as well.
+# `sync` and `umount`: 0 when all is durable. umount(8), fusermount3 and SIGTERM drain as well.
 . "${0%/*}/lib.sh"
-requires openssl
 new_volume
 mount_volume settle=1h
 
@@ -51,24 +49,9 @@ equals "$(cat "$MNT/sigterm")" "by SIGTERM"
 
 # In the foreground: exit status and messages are the command's own.
 umount_volume
-"$ASSETFS" mount -f "$URL" "$MNT" 2>"$TMP/foreground" &
+"$ASSETFS" mount -f "$VOLUME" "$MNT" 2>"$TMP/foreground" &
 foreground=$!
 wait_for "$ASSETFS" status "$MNT"
 echo foreground >"$MNT/foreground"
 expect 0 "$ASSETFS" umount "$MNT"
 wait "$foreground" || fail "mount -f: exit status $?"
-
-# The bucket is away: 3, and the next mount goes on.
-mount_volume
-mv "$BUCKET" "$TMP/away"
-bytes 200000 1 >"$MNT/queued"
-expect 3 "$ASSETFS" sync --timeout 300ms "$MNT"
-says 'not .*(durable|in the bucket)|queued|left'
-expect 3 "$ASSETFS" umount --timeout 300ms "$MNT"
-says '1 file.*queued.*next mount'
-mv "$TMP/away" "$BUCKET"
-mount_volume
-expect 0 "$ASSETFS" sync "$MNT"
-remount_from_bucket
-bytes 200000 1 | cmp - "$MNT/queued"
-umount_volume

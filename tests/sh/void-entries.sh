@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Whatever somebody without the volume key puts at the journal's next number is void: the number is used up, everything else goes on, and it is counted.
+LIMIT=150
 . "${0%/*}/lib.sh"
 requires openssl
 new_volume
@@ -9,7 +10,7 @@ mount_volume poll=50ms
 mkdir "$TMP/mnt2"
 echo first >"$MNT/first"
 sync_volume
-entry=$(journal | tail -n 1)
+object_get "$(journal | tail -n 1)" >"$TMP/entry"
 
 has_seen_void() {
     [ "$(status_value entries_void)" -ge "$1" ]
@@ -21,7 +22,7 @@ spoil() {
     name=$1 at=$(next_entry)
     shift
     "$@" >"$TMP/garbage"
-    mv "$TMP/garbage" "$at"
+    object_put "$at" <"$TMP/garbage"
     voids=$((voids + 1))
     wait_for has_seen_void "$voids"
     echo "$name" >"$MNT/after-$name"
@@ -48,21 +49,24 @@ large_entry() {
     bytes 5000000
 }
 
-spoil empty true
-spoil one-byte printf '\001'
 spoil text echo "not an entry"
-spoil truncated head -c 100 "$entry"
-spoil altered flip_a_bit "$entry"
-spoil replayed cat "$entry"
-spoil strange-key strange_key
-spoil plain printf '\002\240'
-spoil large large_entry
+spoil replayed cat "$TMP/entry"
+# Through a network it takes 15 s to be sure of each: a CDN may have put a page of its own there.
+if [ "$BACKEND" = dir ]; then
+    spoil empty true
+    spoil one-byte printf '\001'
+    spoil truncated head -c 100 "$TMP/entry"
+    spoil altered flip_a_bit "$TMP/entry"
+    spoil strange-key strange_key
+    spoil plain printf '\002\240'
+    spoil large large_entry
+fi
 equals "$(cat "$MNT/first")" first
 
 # A mount that does not look meanwhile loses the number to the garbage, and takes the next.
 umount_volume
 mount_volume poll=1h
-echo garbage >"$(next_entry)"
+echo garbage | object_put "$(next_entry)"
 echo raced >"$MNT/raced"
 sync_volume
 equals "$(status_value entries_void)" 1 "void entries"

@@ -14,9 +14,9 @@ sync_volume
 equals "$(truth state "$MNT/hello.txt")" durable
 equals "$(truth sha256 "$MNT/hello.txt")" "$sum"
 equals "$(truth key "$MNT/hello.txt")" "files/$sum.txt"
-equals "$(truth url "$MNT/hello.txt")" "$URL/files/$sum.txt"
-equals "$("$ASSETFS" url "$MNT/hello.txt")" "$URL/files/$sum.txt"
-cmp "$BUCKET/files/$sum.txt" "$MNT/hello.txt"
+equals "$(truth url "$MNT/hello.txt")" "$LINK/files/$sum.txt"
+equals "$("$ASSETFS" url "$MNT/hello.txt")" "$LINK/files/$sum.txt"
+object_get "files/$sum.txt" | cmp - "$MNT/hello.txt"
 equals "$(truth sequence "$MNT/hello.txt")" "$(status_value sequence)" "the newest entry"
 born=$(truth btime "$MNT/hello.txt")
 expr "$born" : '[0-9]\{4\}-[0-9][0-9]-[0-9][0-9]T[0-9:]\{8\}\.[0-9]\{9\}Z$' >/dev/null || fail "no time: $born"
@@ -27,7 +27,7 @@ echo more >>"$MNT/hello.txt"
 sync_volume
 [ "$(truth sha256 "$MNT/hello.txt")" != "$sum" ] || fail "the digest is still the old one"
 equals "$(truth btime "$MNT/hello.txt")" "$born"
-equals "$(cat "$BUCKET/files/$sum.txt")" hello "the old object"
+equals "$(object_get "files/$sum.txt")" hello "the old object"
 setfattr -n user.mine -v 1 "$MNT/hello.txt"
 equals "$(getfattr -d -m - --absolute-names "$MNT/hello.txt" | grep -v '^#' | tr -d '\n')" 'user.mine="1"' "listed attributes"
 ! setfattr -n user.assetfs.state -v durable "$MNT/hello.txt" 2>/dev/null || fail "user.assetfs.state can be set"

@@ -23,6 +23,9 @@
 #include <inttypes.h>
 #include <linux/fs.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #define HOSTS 2
@@ -115,6 +118,33 @@ static bool chance(struct world *w, unsigned per_mille) {
     return sim_chance(w->sim, per_mille);
 }
 
+/* The disk's clock: files would carry the time of the machine, and no schedule would be the same twice. It is that of the host that runs. */
+
+static struct env *disk_env;
+static bool is_stamping;
+
+static void stamp(int fd) {
+    if (!disk_env || is_stamping)
+        return;
+    is_stamping = true; /* to look at the clock is a call into the environment */
+    int64_t now = env_now(disk_env);
+    struct timespec ts[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = now / NS_PER_S, .tv_nsec = now % NS_PER_S}};
+    futimens(fd, ts);
+    is_stamping = false;
+}
+
+ssize_t pwrite(int fd, const void *p, size_t n, off_t off) {
+    ssize_t r = syscall(SYS_pwrite64, fd, p, n, off);
+    stamp(fd);
+    return r;
+}
+
+int ftruncate(int fd, off_t size) {
+    int r = (int)syscall(SYS_ftruncate, fd, size);
+    stamp(fd);
+    return r;
+}
+
 /* Tokens */
 
 static void token_name(size_t number, char ret[32]) {
@@ -143,11 +173,24 @@ static void must_contain(struct world *w, struct host *h, const struct token_lis
     }
 }
 
+/* A sync waits for what it found: not for a copy that was made since, when what it was made of is removed. */
+static void forget_synced(struct life *l, const struct token_list *removed) {
+    size_t n = 0;
+    unsigned mark = ++l->world->tokens.mark;
+    for (size_t i = 0; i < removed->n; i++)
+        l->world->tokens.v[removed->v[i]].mark = mark;
+    for (size_t i = 0; i < l->synced.n; i++)
+        if (l->world->tokens.v[l->synced.v[i]].mark != mark)
+            l->synced.v[n++] = l->synced.v[i];
+    l->synced.n = n;
+}
+
 /* What a call takes away, if the view has no other copy of it. Call before and after. */
 static void note_removed(struct life *l, const struct token_list *before) {
     struct world *w = l->world;
     CLEANUP_TOKENS struct token_list left = {0};
     bool copies = false;
+    forget_synced(l, before);
     for (size_t i = 0; i < before->n; i++)
         copies |= w->tokens.v[before->v[i]].copied;
     if (copies)
@@ -258,6 +301,9 @@ static void bury(struct host *h) {
 static void probe(void *arg, struct env *env) {
     struct world *w = arg;
     struct host *h = w->victim;
+    if (is_stamping)
+        return;
+    disk_env = env;
     if (!h || !h->life || h->life->box->env != env || h->life->killed || --w->fuse)
         return;
     say(w, h, "killed in the middle");
@@ -308,6 +354,8 @@ static void call_done(void *arg, int err, size_t n) {
     c->busy = false;
     if (l->killed)
         return;
+    if (err == -EINVAL || err == -EPERM) /* -ESTALE: another host has removed it */
+        failed(l->world, "%s: a change of inode %" PRIx64 ": %s", l->host->label, c->file->ino, strerror(-err));
     if (c->has_token && err == 0 && !c->file->unnamed) {
         l->world->tokens.v[c->token].acked = true;
         say(l->world, l->host, "T%zu acknowledged, inode %" PRIx64, c->token, c->file->ino);
@@ -845,10 +893,10 @@ static void one_step(struct world *w) {
         for (size_t i = 0; i < HANDLES; i++)
             if (h->life->handles[i].opened && h->life->handles[i].busy)
                 return;
+        w->victim = NULL; /* nothing is killed on the way */
         for (size_t i = 0; i < HANDLES; i++)
             if (h->life->handles[i].opened)
                 close_handle(&h->life->handles[i]);
-        w->victim = NULL;
         tree_box_reopen(h->life->box);
     } else {
         tree_used(h->life->box->tree);
@@ -1025,7 +1073,7 @@ static void free_dead(struct world *w) {
     }
 }
 
-/* A schedule takes a fraction of a second; this one does not end. */
+/* A schedule takes a fraction of a second of the processor's time, however busy the machine is with other things; this one does not end. */
 #define SCHEDULE_MAX_S 120
 static uint64_t running;
 
@@ -1041,7 +1089,7 @@ static void on_alarm(int sig) {
 static void run_schedule(uint64_t seed, unsigned steps, struct world *totals) {
     struct world *w = xcalloc(1, sizeof *w);
     w->seed = running = seed;
-    alarm(SCHEDULE_MAX_S);
+    setitimer(ITIMER_PROF, &(struct itimerval){.it_value.tv_sec = SCHEDULE_MAX_S}, NULL);
     w->sim = sim_new(seed);
     w->bucket = mem_bucket_new();
     sim_set_probe(w->sim, probe, w);
@@ -1072,7 +1120,9 @@ static void run_schedule(uint64_t seed, unsigned steps, struct world *totals) {
     for (unsigned i = 0; i < HOSTS; i++)
         life_free(w->hosts[i].life);
     free_dead(w);
+    sim_run(w->sim, NS_PER_S); /* what was posted while they closed */
     tokens_free(&w->tokens);
+    disk_env = NULL;
     sim_free(w->sim);
     mem_bucket_free(w->bucket);
     free(w);
@@ -1099,7 +1149,7 @@ int main(int argc, char **argv) {
             return 2;
     }
     struct world totals = {0};
-    signal(SIGALRM, on_alarm);
+    signal(SIGPROF, on_alarm);
     log_set_level(verbose ? LOG_LEVEL_DEBUG : 0);
     if (one)
         schedules = 1;

@@ -279,6 +279,65 @@ static void a_file_rewritten_while_its_snapshot_waits(void **st) {
     same(p, "f=two");
 }
 
+/* b has unlinked what it has open; a's write brings the number back. What b's programs open by the name is the new content, what they had open stays theirs. */
+static void a_number_that_returns_is_another_file(void **st) {
+    struct pair *p = *st;
+    struct file *private;
+    int r = 1;
+    ok(box_put(p->a, "f", "old"));
+    share(p);
+    part(p);
+    ok(file_open(p->b->tree, box_ino(p->b, "f"), O_RDWR, &private));
+    write_now(private, "mine");
+    ok(box_unlink(p->b, "f"));
+    ok(box_put(p->a, "f", "new"));
+    meet(p);
+    box_follow(p->b);
+    assert_view(p->b, "f=new");
+    write_now(private, "still mine");
+    file_fsync(private, answer, &r);
+    sim_run(p->b->sim, NS_PER_S);
+    ok(r);
+    assert_view(p->b, "f=new");
+    ok(box_append(p->b, "f", "er"));
+    file_close(private, O_RDWR);
+    same(p, "f=newer");
+    ok(box_unlink(p->b, "f")); /* again */
+    same(p, "");
+    assert_int_equal(p->b->tree->pending_rows, 0);
+}
+
+/* As before, but nobody has it open any more: only the kernel remembers the number. */
+static void a_number_that_returns_reads_as_what_it_is_now(void **st) {
+    struct pair *p = *st;
+    ok(box_put(p->a, "f", "old"));
+    share(p);
+    part(p);
+    ok(box_append(p->b, "f", " and more"));
+    ok(box_unlink(p->b, "f"));
+    ok(box_rename(p->a, "f", "g", 0));
+    meet(p);
+    same(p, "g=old");
+}
+
+/* b moves the content to the key of another extension; a, with the same name for it, has written it meanwhile. */
+static void content_that_is_moved_to_another_key_is_written_there(void **st) {
+    struct pair *p = *st;
+    ok(box_put(p->a, "f", "old"));
+    share(p);
+    store_fault_hold(p->b->store, FAULT_GET, ".assetfs/journal/");
+    unsigned slow = store_fault_delay(p->b->store, FAULT_PUT, "files/", 20000);
+    ok(box_link(p->a, "f", "f.txt"));
+    ok(box_append(p->a, "f", "er"));
+    box_commit(p->a);
+    ok(box_chmod(p->b, "f", 0600));
+    ok(box_rename(p->b, "f", "f.txt", 0));
+    sim_run(p->b->sim, 5 * NS_PER_S);
+    assert_int_equal(store_fault_hits(p->b->store, slow), 1);
+    store_fault_release(p->b->store);
+    same(p, "f.txt=older");
+}
+
 static void a_copied_state_directory_takes_its_own_session(void **st) {
     struct pair *p = *st;
     int r;
@@ -320,6 +379,9 @@ int main(void) {
         T(a_removal_and_a_file_written_again),
         T(the_same_bytes_and_times_again),
         T(a_file_rewritten_while_its_snapshot_waits),
+        T(a_number_that_returns_is_another_file),
+        T(a_number_that_returns_reads_as_what_it_is_now),
+        T(content_that_is_moved_to_another_key_is_written_there),
         T(a_copied_state_directory_takes_its_own_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -136,6 +136,10 @@ static void a_name_of_two_bytes_is_no_dot_name(void **st) {
     ok(box_create(b, ".a"));
     ok(names_lookup(b->tree, ROOT_INO, ".a", 2, &a));
     assert_int_equal(a.ino, box_ino(b, ".a"));
+    ok(names_lookup(b->tree, a.ino, ".", 1, &a)); /* of a file too: how the kernel opens a handle */
+    assert_int_equal(a.ino, box_ino(b, ".a"));
+    assert_int_equal(names_lookup(b->tree, a.ino, "..", 2, &a), -ENOTDIR);
+    assert_int_equal(names_lookup(b->tree, a.ino + 1000, ".", 1, &a), -ESTALE);
     assert_int_equal(names_lookup(b->tree, ROOT_INO, ".b", 2, &a), -ENOENT);
     assert_int_equal(names_lookup(b->tree, ROOT_INO, "a", 1, &a), -ENOENT);
 }
@@ -403,6 +407,7 @@ static void xattrs(void **st) {
     assert_int_equal(set_xattr(b, "user.c", "x", XATTR_REPLACE), -ENODATA);
     assert_int_equal(set_xattr(b, "security.x", "x", 0), -EOPNOTSUPP);
     assert_int_equal(set_xattr(b, "user.assetfs.url", "x", 0), -EPERM);
+    assert_int_equal(set_xattr(b, "user.", "x", 0), -EINVAL);
     assert_int_equal(names_getxattr(b->tree, box_ino(b, "f"), "user.c", &v), -ENODATA);
     box_commit(b);
     tree_box_reopen(b);
@@ -472,6 +477,65 @@ static void an_open_file_without_a_name(void **st) {
     file_close(f, O_RDWR);
     assert_int_equal(names_getattr(b->tree, ino, &a), -ESTALE);
     stays(b, "");
+}
+
+/* Found, and not open yet: a program that has the name from the kernel opens what it found, whether a rename has replaced it since or not. */
+static void bytes_stay_until_the_kernel_forgets(void **st) {
+    struct tree_box *b = *st;
+    struct attr a;
+    CLEANUP_BUF struct buf first = BUF_INIT(1 << 20), again = BUF_INIT(1 << 20);
+    ok(box_put(b, "f", "old"));
+    ok(box_put(b, "g", "new"));
+    uint64_t ino = box_ino(b, "f");
+    ok(box_rename(b, "g", "f", 0));
+    ok(box_read_ino(b, ino, &first));
+    assert_string_equal(buf_str(&first), "old");
+    box_commit(b);
+    sim_run(b->sim, 60 * NS_PER_S);
+    ok(box_read_ino(b, ino, &again));
+    assert_string_equal(buf_str(&again), "old");
+    names_forget(b->tree, ino);
+    assert_int_equal(names_getattr(b->tree, ino, &a), -ESTALE);
+    stays(b, "f=new");
+}
+
+static void attributes_of_a_file_without_a_name(void **st) {
+    struct tree_box *b = *st;
+    struct file *f;
+    struct attr before, a;
+    ok(box_put(b, "f", "text"));
+    box_commit(b);
+    uint64_t ino = box_ino(b, "f");
+    ok(file_open(b->tree, ino, O_RDWR, &f));
+    ok(names_getattr(b->tree, ino, &before));
+    ok(box_unlink(b, "f"));
+    ok(names_getattr(b->tree, ino, &a));
+    assert_true(a.ctime > before.ctime);
+    ok(names_setattr(b->tree, ino, &(struct setattr){.what = SET_MODE | SET_MTIME, .mode = 0600, .mtime = 5}, &a));
+    ok(names_setxattr(b->tree, ino, "user.x", "v", 1, 0));
+    for (int committed = 0; committed < 2; committed++) {
+        CLEANUP_BUF struct buf value = BUF_INIT(100);
+        ok(names_getattr(b->tree, ino, &a));
+        assert_int_equal(a.mode, S_IFREG | 0600);
+        assert_int_equal(a.mtime, 5);
+        assert_int_equal(a.nlink, 0);
+        ok(names_getxattr(b->tree, ino, "user.x", &value));
+        box_commit(b);
+    }
+    assert_int_equal(names_link(b->tree, ino, ROOT_INO, "g", 1, &a), -ENOENT);
+    file_close(f, O_RDWR);
+    names_forget(b->tree, ino);
+    stays(b, "");
+}
+
+static void opened_for_reading_and_cut(void **st) {
+    struct tree_box *b = *st;
+    struct file *f;
+    ok(box_put(b, "f", "text"));
+    ok(file_open(b->tree, box_ino(b, "f"), O_RDONLY | O_TRUNC, &f));
+    assert_int_equal(stat_of(b, "f").size, 0);
+    file_close(f, O_RDONLY | O_TRUNC);
+    stays(b, "f=");
 }
 
 static void a_forgotten_inode_is_stale(void **st) {
@@ -611,6 +675,9 @@ int main(void) {
         T(xattrs_have_limits),
         T(an_xattr_name_has_a_limit),
         T(an_open_file_without_a_name),
+        T(bytes_stay_until_the_kernel_forgets),
+        T(attributes_of_a_file_without_a_name),
+        T(opened_for_reading_and_cut),
         T(a_forgotten_inode_is_stale),
         T(numbers_are_never_given_twice),
         T(another_machine_takes_another_session),

@@ -64,6 +64,7 @@ static void defaults_pass_the_check(void **state) {
 /* A value of each type, so that a new row is tested without a new line here. */
 #define SAMPLE_PATH "=/x"
 #define SAMPLE_STRING "=name"
+#define SAMPLE_PATTERNS "=*.x:y"
 #define SAMPLE_SIZE "=2M"
 #define SAMPLE_COUNT "=7"
 #define SAMPLE_DURATION "=2s"
@@ -86,6 +87,22 @@ static void every_option_of_the_table_is_accepted(void **state) {
     assert_int_equal(f->o.umask, 027);
     assert_true(f->o.allow_other);
     assert_true(f->o.noexec);
+}
+
+static void patterns_stand_between_colons(void **state) {
+    struct fixture *f = *state;
+    assert_non_null(strstr(f->o.local_only, ".DS_Store:"));
+    assert_null(f->o.temporary);
+    assert_set(f, "local_only=none");
+    assert_string_equal(f->o.local_only, "none");
+    assert_set(f, "temporary=*.tmp1:draft-*");
+    assert_string_equal(f->o.temporary, "*.tmp1:draft-*");
+    assert_refused(f, "temporary=", "between colons");
+    assert_refused(f, "temporary=a::b", "between colons");
+    assert_refused(f, "temporary=a:", "between colons");
+    assert_refused(f, "temporary=:a", "between colons");
+    assert_refused(f, "temporary=dir/name", "between colons");
+    assert_string_equal(f->o.temporary, "*.tmp1:draft-*");
 }
 
 static void the_last_value_counts(void **state) {
@@ -306,6 +323,7 @@ int main(void) {
         TEST(defaults_are_those_of_the_table),
         TEST(defaults_pass_the_check),
         TEST(every_option_of_the_table_is_accepted),
+        TEST(patterns_stand_between_colons),
         TEST(the_last_value_counts),
         TEST(flags_take_yes_and_no),
         TEST(durability_has_three_values),

@@ -226,6 +226,29 @@ static void test_file_given_to_the_cache_makes_room(void **state) {
     content_unref(c);
 }
 
+/* Nothing drains any more, but the disk has not got back what has left. */
+static void test_file_that_somebody_still_has_open_is_waited_for(void **state) {
+    struct crowded *t = *state;
+    CLEANUP_RESULT struct spool_result r = {0};
+    struct spool_file *other;
+    disk_free = MIN_FREE + sizeof block;
+    assert_int_equal(spool_create(t->spool, 2, NULL, &other), 0);
+    begin_write(&r, other, block, sizeof block, 0);
+    disk_free = MIN_FREE;
+    spool_remove(other);
+    begin(t, &r, 60 * KIB, 0);
+    fake_env_advance(t->box->fake, 5 * NS_PER_S);
+    assert_int_equal(r.done, 0);
+    disk_free = MIN_FREE + sizeof block;
+    spool_unref(other);
+    fake_env_run(t->box->fake); /* no time passes */
+    assert_int_equal(r.done, 1);
+    assert_int_equal(r.err, 0);
+    disk_free = MIN_FREE;
+    begin(t, &r, 60 * KIB, 60 * KIB);
+    assert_int_equal(r.err, -ENOSPC); /* and now there is nothing left to wait for */
+}
+
 static void test_disk_that_is_full_all_the_same_is_waited_for(void **state) {
     struct crowded *t = *state;
     CLEANUP_RESULT struct spool_result r = {0};
@@ -322,6 +345,7 @@ int main(void) {
         TEST(test_first_come_first_served),
         TEST(test_removed_file_makes_room),
         TEST(test_file_given_to_the_cache_makes_room),
+        TEST(test_file_that_somebody_still_has_open_is_waited_for),
         TEST(test_disk_that_is_full_all_the_same_is_waited_for),
         TEST(test_disk_that_stays_full_is_enospc),
         TEST(test_other_write_errors_are_told),

@@ -496,6 +496,30 @@ static void test_cancelled_put_is_finished_and_forgotten(void **state) {
     assert_true(mem_bucket_has(t->box->bucket, "files/a"));
 }
 
+static void test_cancel_all_cancels_what_comes_later_too(void **state) {
+    struct bench *t = *state;
+    CLEANUP_JOB struct job before, after, urgent;
+    prepare(t, &before, 1, 1000, "a");
+    prepare(t, &after, 2, 1000, "b");
+    prepare(t, &urgent, 3, 1000, "c");
+    urgent.req.urgent = true;
+    store_fault_vanish(t->box->store); /* nothing of them would ever end by itself */
+    submit(t, &before);
+    run(t);
+    assert_int_equal(before.done, 0);
+    uploader_cancel_all(t->up);
+    submit(t, &after);
+    submit(t, &urgent);
+    assert_int_equal(after.done, 0); /* on the loop */
+    run(t);
+    struct job *const all[] = {&before, &after, &urgent};
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+        assert_int_equal(all[i]->done, 1);
+        assert_int_equal(all[i]->err, -ECANCELED);
+    }
+    assert_int_equal(store_fault_puts(t->box->store, "files/"), 1);
+}
+
 static void test_free_cancels_what_has_not_begun(void **state) {
     struct bench *t = *state;
     CLEANUP_JOB struct job queued, waiting;
@@ -700,6 +724,7 @@ int main(void) {
         TEST(test_cancelled_before_it_begins),
         TEST(test_cancelled_while_it_waits),
         TEST(test_cancelled_put_is_finished_and_forgotten),
+        TEST(test_cancel_all_cancels_what_comes_later_too),
         TEST(test_free_cancels_what_has_not_begun),
         TEST(test_with_threads),
         TEST(test_digests_object_comes_before_the_object),

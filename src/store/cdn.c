@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "store/cdn.h"
+#include "net/url.h"
+#include "store/got.h"
+#include <utlist.h>
+
+#define CONNECTIONS_DEFAULT 32
+#define GET_SIZE (8 * BLOCK_SIZE)
+#define URL_MAX ((size_t)16 << 10)
+#define WHY_MAX ((size_t)8 << 10)
+#define KEY_MAX 1024
+
+struct cdn_get;
+
+struct cdn_store {
+    struct store base;
+    struct http *http;
+    char *url, *prefix; /* immutable */
+    int64_t timeout_ns;
+    bool stopping;         /* the loop's */
+    struct cdn_get *calls; /* likewise: under way */
+};
+
+struct cdn_get {
+    struct cdn_store *cdn;
+    char *key; /* whole; NULL: no such key */
+    uint64_t off, len;
+    unsigned flags;
+    store_get_done done;
+    void *arg;
+    struct http_call *http;
+    struct cdn_get *prev, *next;
+};
+
+static struct cdn_store *cdn_store(struct store *s) {
+    return container_of(s, struct cdn_store, base);
+}
+
+static char *whole_key(const struct cdn_store *cdn, const char *key) {
+    CLEANUP_FREE char *whole = xasprintf("%s%s", cdn->prefix, key);
+    return *key && *key != '/' && strlen(whole) <= KEY_MAX ? STEAL_PTR(&whole) : NULL;
+}
+
+static char *address_of(const struct cdn_store *cdn, const char *key) {
+    struct buf b = BUF_INIT(URL_MAX);
+    buf_printf(&b, "%s/", cdn->url);
+    url_encode(&b, key, strlen(key), true);
+    return (char *)buf_take(&b, NULL);
+}
+
+/* ---- get */
+
+static void get_end(struct cdn_get *g, const struct store_got *got) {
+    g->done(g->arg, got);
+    free(g->key);
+    free(g);
+}
+
+static void get_answered(void *arg, const struct http_response *response) {
+    struct cdn_get *g = arg;
+    struct store_got got;
+    CLEANUP_BUF struct buf why = BUF_INIT(WHY_MAX);
+    DL_DELETE(g->cdn->calls, g);
+    got_read(response, g->key, g->off, g->len, &got, &why);
+    if (got.err ==
+        -EACCES) /* of the CDN's own dealings with the bucket: nothing that this host could present helps */
+        got.err = -EIO;
+    if (got.err == 0)
+        counter_add(g->cdn->base.counters, COUNTER_BYTES_FETCHED, got.len);
+    get_end(g, &got);
+}
+
+static void get_start(void *arg) {
+    static const char *const headers[] = {"Accept-Encoding: identity", "Cache-Control: no-cache"};
+    struct cdn_get *g = arg;
+    struct cdn_store *cdn = g->cdn;
+    if (!g->key || cdn->stopping) {
+        struct store_got got = {.err = -EIO, .why = "the volume is being unmounted"};
+        if (!g->key)
+            got = (struct store_got){
+                .err = -EINVAL,
+                .why = "the key is empty, begins with a slash, or is longer than 1,024 bytes"};
+        get_end(g, &got);
+        return;
+    }
+    bool fresh = g->flags & STORE_FRESH;
+    CLEANUP_FREE char *url = address_of(cdn, g->key);
+    struct http_request request = {.method = "GET",
+                                   .url = url,
+                                   .headers = headers,
+                                   .n_headers = fresh ? 2 : 1,
+                                   .fd = -1,
+                                   .range_off = g->off,
+                                   .range_len = g->len,
+                                   .max_response = g->len ? g->len : STORE_WHOLE_MAX,
+                                   .timeout_ns = cdn->timeout_ns,
+                                   .flags = fresh ? HTTP_URGENT : 0};
+    DL_APPEND(cdn->calls, g);
+    g->http = http_submit(cdn->http, &request, get_answered, g);
+}
+
+static void cdn_get_range(struct store *s, const char *key, uint64_t off, uint64_t len, unsigned flags,
+                          store_get_done done, void *arg) {
+    struct cdn_get *g = xcalloc(1, sizeof *g);
+    *g = (struct cdn_get){
+        .cdn = cdn_store(s), .off = off, .len = len, .flags = flags, .done = done, .arg = arg};
+    g->key = whole_key(g->cdn, key);
+    counter_add(s->counters, COUNTER_STORE_GETS, 1);
+    env_post(s->env, get_start, g);
+}
+
+/* ---- put: never */
+
+struct cdn_put {
+    store_put_done done;
+    void *arg;
+};
+
+static void put_refused(void *arg) {
+    struct cdn_put *p = arg;
+    p->done(p->arg, -EACCES, "this store only reads");
+    free(p);
+}
+
+static void cdn_put_if_absent(struct store *s, const struct store_put *put ATTR_UNUSED, store_put_done done,
+                              void *arg) {
+    struct cdn_put *p = xmalloc(sizeof *p);
+    *p = (struct cdn_put){done, arg};
+    counter_add(s->counters, COUNTER_STORE_PUTS, 1);
+    env_post(s->env, put_refused, p);
+}
+
+/* ---- the store */
+
+static char *cdn_url(struct store *s, const char *key) {
+    CLEANUP_FREE char *whole = whole_key(cdn_store(s), key);
+    return whole ? address_of(cdn_store(s), whole) : NULL;
+}
+
+static void stop_on_loop(void *arg) {
+    struct cdn_store *cdn = arg;
+    struct cdn_get *g;
+    cdn->stopping = true;
+    DL_FOREACH (cdn->calls, g) {
+        http_cancel(cdn->http, g->http);
+    }
+}
+
+static void cdn_stop(struct store *s) {
+    env_post(s->env, stop_on_loop, cdn_store(s));
+}
+
+static void cdn_free(struct store *s) {
+    struct cdn_store *cdn = cdn_store(s);
+    free(cdn->url);
+    free(cdn->prefix);
+    free(s->address);
+    free(cdn);
+}
+
+static const struct store_ops cdn_ops = {
+    .put_if_absent = cdn_put_if_absent,
+    .get_range = cdn_get_range,
+    .url = cdn_url,
+    .stop = cdn_stop,
+    .free = cdn_free,
+};
+
+int store_cdn_open(struct env *env, struct counters *counters, const struct cdn_config *c, struct store **ret,
+                   struct buf *why) {
+    struct url url;
+    int r = url_parse(c->url, &url, why);
+    if (r < 0)
+        return r;
+    unsigned connections = c->connections ? c->connections : CONNECTIONS_DEFAULT;
+    struct cdn_store *cdn = xcalloc(1, sizeof *cdn);
+    cdn->http = c->http;
+    cdn->url = url_text(&url);
+    cdn->prefix = xstrdup(c->prefix);
+    cdn->timeout_ns = c->timeout_ns;
+    cdn->base = (struct store){
+        .ops = &cdn_ops,
+        .env = env,
+        .counters = counters,
+        .address = xasprintf("%s%s%s", cdn->url, *c->prefix ? "/" : "", c->prefix),
+        .parallel_puts = 1,
+        .parallel_gets = MAX(connections * 3 / 4, 1),
+        .get_size = GET_SIZE,
+        .absence_ns = STORE_ABSENCE_NS,
+    };
+    size_t n = strlen(cdn->base.address);
+    if (cdn->base.address[n - 1] == '/')
+        cdn->base.address[n - 1] = '\0';
+    url_free(&url);
+    *ret = &cdn->base;
+    return 0;
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "store/refusal.h"
+#include <strings.h>
+
+/* Of what a server says, no more than this is kept. */
+#define TEXT_MAX 512
+
+#define PUTS (1u << REFUSAL_PUT | 1u << REFUSAL_MULTIPART)
+#define GETS (1u << REFUSAL_GET)
+#define BOTH (PUTS | GETS)
+#define S3 (1u << BY_S3)
+#define CDN (1u << BY_CDN)
+#define OTHER (1u << BY_OTHER)
+#define ANYBODY (S3 | CDN | OTHER)
+
+struct row {
+    unsigned ops, by;
+    int status;       /* 0: any; 5: every 5xx */
+    const char *code; /* NULL: any; "KMS.*": each that begins so */
+    const char *says; /* a part of the message, without case; NULL: any */
+    int err;
+    const char *sentence;
+};
+
+/* The first row that fits counts. */
+static const struct row rows[] = {
+    /* What is there, and what is not */
+    {PUTS, ANYBODY, 412, NULL, NULL, -EEXIST,
+     "an object is there already, and a put with If-None-Match never replaces one"},
+    {PUTS, S3, 0, "PreconditionFailed", NULL, -EEXIST,
+     "an object is there already, and a put with If-None-Match never replaces one"},
+    {PUTS, S3, 409, NULL, NULL, -EIO,
+     "another request for this key was under way at the same time; it is tried again"},
+    {BOTH, S3, 0, "NoSuchBucket", NULL, -EACCES,
+     "there is no such bucket at this endpoint: look at the volume's URL, endpoint= and region="},
+    {PUTS, S3, 0, "NoSuchUpload", NULL, -EIO,
+     "the server does not know this multipart upload any more (completed, aborted or expired); it is begun "
+     "anew"},
+    {GETS, S3, 0, "NoSuchKey", NULL, -ENOENT, "there is no such object"},
+    {GETS, ANYBODY, 416, NULL, NULL, -ERANGE, "the object ends before the range that was asked for"},
+    {GETS, S3, 0, "InvalidObjectState", NULL, -EACCES,
+     "the object is archived (Glacier) and has to be restored first: keep lifecycle rules with archive "
+     "classes away from this volume"},
+
+    /* Keys, clocks, places */
+    {BOTH, S3, 0, "RequestTimeTooSkewed", NULL, -EACCES,
+     "this host's clock differs from the server's by more than 15 minutes, and the server's time did not "
+     "help: set the clock"},
+    {BOTH, S3, 0, "RequestExpired", NULL, -EACCES, "the request came too late: look at this host's clock"},
+    {BOTH, S3, 0, "ExpiredToken", NULL, -EACCES,
+     "the credentials' session token has expired and no newer one was found: renew it where the credentials "
+     "come from"},
+    {BOTH, S3, 0, "InvalidToken", NULL, -EACCES,
+     "the credentials' session token is not valid: token, access key and secret key must be of one set"},
+    {BOTH, S3, 0, "TokenRefreshRequired", NULL, -EACCES, "the credentials' session token must be renewed"},
+    {BOTH, S3, 0, "InvalidAccessKeyId", NULL, -EACCES,
+     "the server does not know this access key (deleted, deactivated, or of another provider): look at the "
+     "credentials and profile="},
+    {BOTH, S3, 0, "SignatureDoesNotMatch", NULL, -EACCES,
+     "the signature is wrong: the secret key does not belong to the access key, or something on the way "
+     "changes requests"},
+    {BOTH, S3, 0, "AuthorizationHeaderMalformed", NULL, -EACCES,
+     "the request was signed for another region than the bucket's: set region="},
+    {BOTH, S3, 0, "PermanentRedirect", NULL, -EACCES,
+     "the bucket is in another region or at another endpoint: set region= or endpoint="},
+    {BOTH, S3, 3, NULL, NULL, -EIO,
+     "the bucket is elsewhere for now (a new bucket, or one in another region): set region= or endpoint= if "
+     "it stays so"},
+
+    /* Permission */
+    {PUTS, S3, 0, "AccessDenied", "kms", -EACCES,
+     "the writer may not use the bucket's KMS key: it needs kms:GenerateDataKey, and kms:Decrypt for "
+     "multipart uploads"},
+    {PUTS, S3, 0, "AccessDenied", "vpc endpoint", -EACCES,
+     "the policy of the VPC endpoint does not let this put through"},
+    {PUTS, S3, 0, "AccessDenied", "explicit deny", -EACCES,
+     "a policy denies this put: look at the Deny statements of the bucket, the user and the organization"},
+    {PUTS, S3, 0, "AccessDenied", NULL, -EACCES,
+     "the writer's policy does not allow s3:PutObject on this key, or the bucket's policy denies it; an "
+     "expected owner, KMS key or VPC endpoint may be the reason as well"},
+    {GETS, S3, 0, "AccessDenied", "kms:", -EACCES,
+     "the reader may not use the bucket's KMS key: it needs kms:Decrypt (for a CDN: in the key's own "
+     "policy)"},
+    {GETS, S3, 0, "AccessDenied", "request has expired", -EACCES, "the signed address has expired"},
+    {GETS, S3, 403, "AccessDenied", NULL, -ENOENT,
+     "there is no such object, or the reader's policy does not allow s3:GetObject on it: without "
+     "s3:ListBucket S3 says the same of both"},
+    {BOTH, S3, 0, "KMS.*", NULL, -EACCES, "the bucket's KMS key cannot be used: it is disabled or deleted"},
+    {BOTH, S3, 0, "AllAccessDisabled", NULL, -EACCES, "all access to this bucket has been disabled"},
+    {BOTH, S3, 0, "AccountProblem", NULL, -EACCES, "there is a problem with the AWS account"},
+    {BOTH, S3, 0, "UserSuspended", NULL, -EACCES, "the server has suspended this user"},
+    {PUTS, S3, 0, "AccessControlListNotSupported", NULL, -EACCES,
+     "the bucket takes no ACL header: take it out of the area's headers"},
+    {PUTS, S3, 0, "MethodNotAllowed", NULL, -EACCES,
+     "the server does not allow this operation here: look at endpoint= and path_style"},
+    {PUTS, S3, 0, "NotImplemented", NULL, -EACCES,
+     "the server does not know a header of this put (If-None-Match perhaps): it cannot hold a volume"},
+    {PUTS, S3, 0, "InvalidStorageClass", NULL, -EACCES, "the bucket does not have the area's storage class"},
+
+    /* Room, size, form */
+    {PUTS, S3, 0, "QuotaExceeded", NULL, -ENOSPC, "the bucket's or the user's quota is used up"},
+    {PUTS, S3, 0, "XMinioStorageFull", NULL, -ENOSPC, "the server's storage is full"},
+    {PUTS, ANYBODY, 507, NULL, NULL, -ENOSPC, "the server's storage is full"},
+    {PUTS, S3, 0, "EntityTooLarge", NULL, -EINVAL, "the server takes no object or part of this size"},
+    {PUTS, S3, 0, "EntityTooSmall", NULL, -EINVAL, "the server wants larger parts in a multipart upload"},
+    {PUTS, ANYBODY, 413, NULL, NULL, -EINVAL, "the server, or a proxy before it, takes no body of this size"},
+    {BOTH, S3, 0, "KeyTooLongError", NULL, -EINVAL,
+     "the key is too long: keys have at most 1,024 bytes with the volume's prefix"},
+    {PUTS, S3, 0, "MetadataTooLarge", NULL, -EINVAL, "the area's headers are too long"},
+
+    /* On the way */
+    {PUTS, S3, 0, "BadDigest", NULL, -EIO, "the bytes that arrived are not those that were sent"},
+    {PUTS, S3, 0, "XAmzContentSHA256Mismatch", NULL, -EIO,
+     "the bytes that arrived are not those that were to be sent"},
+    {PUTS, S3, 0, "InvalidPart*", NULL, -EIO, "the server has lost a part of this multipart upload"},
+    {BOTH, S3, 0, "RequestTimeout", NULL, -EIO, "the request stood still for too long on its way"},
+    {PUTS, S3, 0, "IncompleteBody", NULL, -EIO, "the request broke off on its way"},
+    {BOTH, S3, 0, "SlowDown", NULL, -EIO, "the server asks for fewer requests; it gets fewer"},
+    {BOTH, S3, 0, "InternalError", NULL, -EIO, "the server had a failure of its own"},
+    {BOTH, ANYBODY, 429, NULL, NULL, -EIO, "the server asks for fewer requests; it gets fewer"},
+    {BOTH, S3, 503, NULL, NULL, -EIO, "the server is busy or away; it is asked less"},
+    {BOTH, S3, 5, NULL, NULL, -EIO, "the server had a failure of its own"},
+    {BOTH, CDN, 504, NULL, NULL, -EIO, "the CDN did not get an answer from the bucket in time"},
+    {BOTH, CDN, 502, NULL, NULL, -EIO,
+     "the CDN cannot talk to the bucket: look at the distribution's origin and its certificate"},
+    {BOTH, CDN, 5, NULL, NULL, -EIO, "the CDN had a failure, or is asked too often"},
+    {GETS, CDN, 403, NULL, NULL, -EIO,
+     "the CDN itself refuses, not the bucket: a missing or expired signature, the firewall (WAF), a country "
+     "rule or the request rate"},
+    {PUTS, CDN, 403, NULL, NULL, -EACCES,
+     "the CDN itself refuses: its behaviour for this path must allow PUT, and pass the request on"},
+    {BOTH, CDN, 0, NULL, NULL, -EIO,
+     "the CDN answered by itself, not the bucket: look at cdn= and at the distribution's custom error pages"},
+    {BOTH, OTHER, 407, NULL, NULL, -EACCES, "the proxy wants a user name and a password: look at proxy="},
+    {BOTH, OTHER, 511, NULL, NULL, -EIO,
+     "the network wants somebody to log in first: open a web page in a browser"},
+    {BOTH, OTHER, 3, NULL, NULL, -EIO,
+     "something that is not S3 sends us elsewhere: a network that wants a log-in, or a wrong endpoint= or "
+     "cdn="},
+    {PUTS, OTHER, 4, NULL, NULL, -EACCES,
+     "this was not said by S3 but by something before it, or endpoint= is no S3 server: look at endpoint= "
+     "and proxy="},
+    {GETS, S3, 404, NULL, NULL, -ENOENT, "there is no such object"},
+    {PUTS, S3, 400, NULL, NULL, -EACCES, "the server does not take this request as it is"},
+    {PUTS, S3, 4, NULL, NULL, -EACCES, "the server refuses this put"},
+    {GETS, S3, 401, NULL, NULL, -EACCES, "the server wants other credentials"},
+    {GETS, S3, 403, NULL, NULL, -EACCES, "the server refuses this read"},
+    {BOTH, S3, 0, NULL, NULL, -EIO, "the server gave an answer that is not expected here"},
+    {BOTH, OTHER, 0, NULL, NULL, -EIO,
+     "this is not an answer of S3: a log-in page of the network, a proxy's error, or a wrong endpoint= or "
+     "cdn="},
+};
+
+/* One line of at most TEXT_MAX bytes, malloc'd; NULL: nothing in it. */
+static char *one_line(const char *s) {
+    if (!s || !*s)
+        return NULL;
+    char *line = xstrndup(s, TEXT_MAX);
+    for (char *p = line; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = ' ';
+    return line;
+}
+
+static char *header(const struct http_response *r, const char *name) {
+    return one_line(http_header(r, name));
+}
+
+static char *element(const struct xml *x, const char *path) {
+    CLEANUP_FREE char *text = xml_text(x, path);
+    return one_line(text);
+}
+
+static bool from_cloudfront(const struct http_response *r) {
+    const char *server = http_header(r, "server"), *cache = http_header(r, "x-cache");
+    return (server && !strcasecmp(server, "CloudFront")) || (cache && strcasestr(cache, "cloudfront"));
+}
+
+static void read_error(const struct xml *x, struct refusal *ret) {
+    ret->code = element(x, "Code");
+    ret->message = element(x, "Message");
+    ret->region = element(x, "Region");
+    ret->endpoint = element(x, "Endpoint");
+}
+
+int refusal_document(const struct http_response *r, struct xml **ret) {
+    const char *p = r->body;
+    size_t n = r->len;
+    for (; n > 0 && strchr(" \t\r\n", *p) && *p; p++)
+        n--;
+    return xml_parse(p, n, ret);
+}
+
+void refusal_read(const struct http_response *r, enum refusal_op op, struct refusal *ret) {
+    *ret = (struct refusal){.op = op, .by = BY_OTHER, .status = r->status};
+    const char *server = http_header(r, "server");
+    struct xml *x = NULL;
+    if (r->len && refusal_document(r, &x) == 0 && !strcmp(xml_root(x), "Error"))
+        read_error(x, ret);
+    bool is_s3 = ret->code || (r->status >= 300 && r->len == 0 && http_header(r, "x-amz-request-id"));
+    x = xml_free(x);
+    if (is_s3 && (!server || strcasecmp(server, "CloudFront")))
+        ret->by = BY_S3;
+    else if (from_cloudfront(r))
+        ret->by = BY_CDN;
+    if (!ret->region)
+        ret->region = header(r, "x-amz-bucket-region");
+    if (!ret->endpoint && r->status >= 300 && r->status < 400)
+        ret->endpoint = header(r, "location");
+    ret->request_id = header(r, "x-amz-request-id");
+    ret->id_2 = header(r, "x-amz-id-2");
+    ret->cf_id = header(r, "x-amz-cf-id");
+}
+
+void refusal_free(struct refusal *r) {
+    free(r->code);
+    free(r->message);
+    free(r->region);
+    free(r->endpoint);
+    free(r->request_id);
+    free(r->id_2);
+    free(r->cf_id);
+    *r = (struct refusal){0};
+}
+
+static bool code_fits(const char *want, const char *code) {
+    if (!want)
+        return true;
+    size_t n = strlen(want);
+    if (!code)
+        return false;
+    return want[n - 1] == '*' ? !strncmp(want, code, n - 1) : !strcmp(want, code);
+}
+
+static bool row_fits(const struct row *row, const struct refusal *r) {
+    return (row->ops & 1u << r->op) && (row->by & 1u << r->by) &&
+           (row->status == 0 || row->status == (row->status < 10 ? r->status / 100 : r->status)) &&
+           code_fits(row->code, r->code) && (!row->says || (r->message && strcasestr(r->message, row->says)));
+}
+
+static const struct row *find_row(const struct refusal *r) {
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (row_fits(&rows[i], r))
+            return &rows[i];
+    return &rows[ARRAY_SIZE(rows) - 1];
+}
+
+int refusal_errno(const struct refusal *r) {
+    return find_row(r)->err;
+}
+
+static const char *op_name(enum refusal_op op) {
+    return op == REFUSAL_GET ? "GetObject" : op == REFUSAL_PUT ? "PutObject" : "a multipart upload";
+}
+
+static const char *by_name(enum refusal_by by) {
+    return by == BY_S3 ? "S3" : by == BY_CDN ? "the CDN" : "something that is not S3";
+}
+
+static void append_id(struct buf *b, const char **between, const char *name, const char *value) {
+    if (!value)
+        return;
+    buf_printf(b, "%s%s %s", *between, name, value);
+    *between = ", ";
+}
+
+void refusal_explain(const struct refusal *r, const char *key, struct buf *b) {
+    CLEANUP_FREE char *shown = one_line(key);
+    const char *between = " (";
+    buf_printf(b, "%d%s%s by %s for %s of %s: %s", r->status, r->code ? " " : "", r->code ? r->code : "",
+               by_name(r->by), op_name(r->op), shown ? shown : "?", find_row(r)->sentence);
+    if (r->message) {
+        buf_printf(b, "%s\"%s\"", between, r->message);
+        between = ", ";
+    }
+    append_id(b, &between, "x-amz-request-id", r->request_id);
+    append_id(b, &between, "x-amz-id-2", r->id_2);
+    append_id(b, &between, "x-amz-cf-id", r->cf_id);
+    if (*between == ',')
+        buf_append_byte(b, ')');
+}
+
+bool refusal_row(size_t i, struct buf *when, struct buf *sentence) {
+    if (i >= ARRAY_SIZE(rows))
+        return false;
+    const struct row *row = &rows[i];
+    if (row->status >= 10)
+        buf_printf(when, "%d ", row->status);
+    else if (row->status)
+        buf_printf(when, "%dxx ", row->status);
+    if (row->code)
+        buf_printf(when, "%s ", row->code);
+    if (row->says)
+        buf_printf(when, "(\"%s\") ", row->says);
+    if (!row->status && !row->code)
+        buf_append_str(when, "anything else ");
+    buf_printf(when, "%s%s",
+               row->by == ANYBODY ? "by anybody"
+               : row->by == S3    ? "by S3"
+               : row->by == CDN   ? "by the CDN"
+                                  : "by something else",
+               row->ops == BOTH   ? ""
+               : row->ops == PUTS ? ", to a put"
+                                  : ", to a get");
+    buf_append_str(sentence, row->sentence);
+    return true;
+}

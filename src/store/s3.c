@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The S3 store as a whole, and its requests: what an answer changes about the next one (region, clock,
+ * credentials).
+ */
+#include "store/s3.h"
+#include "store/got.h"
+#include "store/s3_parts.h"
+#include <utlist.h>
+
+#define MOVES_MAX 3
+#define CONNECTIONS_DEFAULT 32
+#define GET_SIZE (8 * BLOCK_SIZE)
+/* A server's clock this near to ours is right: requests take time. S3 accepts 15 minutes. */
+#define SKEW_MIN 60
+/* The slowest line on which a body still goes through, bytes a second. */
+#define SLOWEST 4096
+
+char *s3_whole_key(const struct s3_store *s, const char *key) {
+    CLEANUP_FREE char *whole = xasprintf("%s%s", s->prefix, key);
+    return *key && *key != '/' && strlen(whole) <= S3_KEY_MAX ? STEAL_PTR(&whole) : NULL;
+}
+
+int64_t s3_time_for(const struct s3_store *s, uint64_t size) {
+    return s->timeout_ns + (int64_t)(size / SLOWEST) * NS_PER_S;
+}
+
+static bool is_token(const char *s) {
+    for (const char *p = s; *p; p++)
+        if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f || strchr("()<>@,;:\\\"/[]?={}", *p))
+            return false;
+    return *s;
+}
+
+static bool is_value(const char *s) {
+    for (; *s; s++)
+        if (((unsigned char)*s < ' ' && *s != '\t') || *s == 0x7f)
+            return false;
+    return true;
+}
+
+int s3_check_headers(const struct store_put *put, struct buf *why) {
+    if (put->n_headers > S3_HEADERS_MAX / 2) {
+        buf_printf(why, "more than %d headers cannot be kept with an object", S3_HEADERS_MAX / 2);
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < put->n_headers; i++) {
+        if (!is_token(put->headers[i].name) || !is_value(put->headers[i].value)) {
+            buf_printf(why, "header %zu of %s has a character that no HTTP header can have", i + 1, put->key);
+            return -EINVAL;
+        }
+    }
+    if (put->content_type && !is_value(put->content_type)) {
+        buf_printf(why, "the content type of %s has a character that no HTTP header can have", put->key);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* ---- requests */
+
+static void call_end(struct s3_call *c, int err, const struct http_response *response) {
+    DL_DELETE(c->store->calls, c);
+    struct refusal refusal = c->refusal; /* the call may be gone, or started again, after done */
+    CLEANUP_BUF struct buf why = c->why;
+    c->why = (struct buf){0};
+    c->done(c, err, response, err < 0 ? buf_str(&why) : NULL);
+    refusal_free(&refusal);
+}
+
+static void call_never_sent(void *arg) {
+    struct s3_call *c = arg;
+    call_end(c, c->early_err, NULL);
+}
+
+static void call_answered(void *arg, const struct http_response *response);
+
+static void call_fail(struct s3_call *c, int err) {
+    c->early_err = err;
+    env_post(c->store->base.env, call_never_sent, c);
+}
+
+static void call_send(struct s3_call *c) {
+    struct s3_store *s = c->store;
+    struct credential credential = {0};
+    struct s3_signed ready;
+    if (s->stopping) {
+        buf_append_str(&c->why, "the volume is being unmounted");
+        call_fail(c, -EIO);
+        return;
+    }
+    int r = credentials_get(s->credentials, &credential, &c->why);
+    if (r < 0) {
+        call_fail(c, -EACCES);
+        return;
+    }
+    c->generation = credential.generation;
+    c->skew = s->skew;
+    c->moves_seen = s->moves;
+    s3_sign(&s->place, &credential, &c->request, env_now(s->base.env) / NS_PER_S + s->skew, &ready);
+    credential_free(&credential);
+    struct http_request request = {.method = c->request.method,
+                                   .url = ready.url,
+                                   .headers = (const char *const *)ready.headers,
+                                   .n_headers = ready.n_headers,
+                                   .bytes = c->bytes,
+                                   .fd = c->fd,
+                                   .fd_off = c->fd_off,
+                                   .size = c->size,
+                                   .range_off = c->range_off,
+                                   .range_len = c->range_len,
+                                   .max_response = c->max_response,
+                                   .timeout_ns = c->timeout_ns,
+                                   .flags = c->flags};
+    c->http = http_submit(s->http, &request, call_answered, c);
+    s3_signed_free(&ready);
+}
+
+void s3_call_start(struct s3_call *c) {
+    c->why = BUF_INIT(S3_WHY_MAX);
+    c->refusal = (struct refusal){0};
+    c->moves = 0;
+    c->new_clock = c->new_keys = false;
+    DL_APPEND(c->store->calls, c);
+    call_send(c);
+}
+
+void s3_call_cancel(struct s3_call *c) {
+    if (c->http)
+        http_cancel(c->store->http, c->http);
+}
+
+/* Only S3 itself is asked for the time. */
+static void learn_clock(struct s3_store *s, const struct http_response *response) {
+    const char *date = http_header(response, "date");
+    int64_t then = date ? http_date(date) : -1;
+    int64_t skew = then - response->received_at / NS_PER_S;
+    if (then >= 0)
+        s->skew = llabs(skew) < SKEW_MIN ? 0 : skew;
+}
+
+/* True: the bucket is not where this request went. Of many under way, the first to come back moves the store.
+ */
+static bool learn_place(struct s3_call *c) {
+    const struct refusal *r = &c->refusal;
+    struct s3_store *s = c->store;
+    bool redirect = r->status >= 300 && r->status < 400;
+    bool other_region = r->code && !strcmp(r->code, "AuthorizationHeaderMalformed");
+    if (!redirect && !other_region)
+        return false;
+    if (c->moves_seen == s->moves && (r->by == BY_S3 || (redirect && r->region))) {
+        SCOPE_LOCK(&s->lock);
+        s->moves += s3_place_move(&s->place, r->region, redirect ? r->endpoint : NULL);
+    }
+    return c->moves_seen != s->moves;
+}
+
+static bool is_about_keys(const struct refusal *r) {
+    static const char *const codes[] = {"ExpiredToken",       "InvalidToken",          "TokenRefreshRequired",
+                                        "InvalidAccessKeyId", "SignatureDoesNotMatch", "UserSuspended"};
+    for (size_t i = 0; r->code && i < ARRAY_SIZE(codes); i++)
+        if (!strcmp(r->code, codes[i]))
+            return true;
+    return r->code && r->op != REFUSAL_GET && !strcmp(r->code, "AccessDenied");
+}
+
+/* Whether the same request, signed anew, may fare better now. */
+static bool worth_another(struct s3_call *c, const struct http_response *response) {
+    const struct refusal *r = &c->refusal;
+    if (r->by == BY_S3)
+        learn_clock(c->store, response);
+    if (r->code && !strcmp(r->code, "RequestTimeTooSkewed")) {
+        bool again = !c->new_clock && llabs(c->store->skew - c->skew) >= SKEW_MIN;
+        c->new_clock = true;
+        return again;
+    }
+    if (c->moves < MOVES_MAX && learn_place(c)) {
+        c->moves++;
+        return true;
+    }
+    if (r->by == BY_S3 && !c->new_keys && is_about_keys(r)) {
+        c->new_keys = true;
+        return credentials_refused(c->store->credentials, c->generation);
+    }
+    return false;
+}
+
+static void call_answered(void *arg, const struct http_response *response) {
+    struct s3_call *c = arg;
+    c->http = NULL;
+    if (response->err < 0) {
+        buf_append_str(&c->why, response->why ? response->why : strerror(-response->err));
+        call_end(c, got_no_answer(response->err), response);
+        return;
+    }
+    bool may_hide_error = !strcmp(c->request.method, "POST");
+    if (response->status < 300 && !may_hide_error) {
+        if (http_header(response, "x-amz-request-id"))
+            learn_clock(c->store, response);
+        call_end(c, 0, response);
+        return;
+    }
+    refusal_read(response, c->op, &c->refusal);
+    if (response->status < 300 && !c->refusal.code) {
+        call_end(c, 0, response);
+    } else if (!c->store->stopping && worth_another(c, response)) {
+        refusal_free(&c->refusal);
+        call_send(c);
+    } else {
+        refusal_explain(&c->refusal, c->request.key, &c->why);
+        call_end(c, refusal_errno(&c->refusal), response);
+    }
+}
+
+/* ---- the store */
+
+static char *s3_url(struct store *base, const char *key) {
+    struct s3_store *s = s3_store(base);
+    CLEANUP_FREE char *whole = s3_whole_key(s, key);
+    SCOPE_LOCK(&s->lock);
+    return whole ? s3_place_url(&s->place, whole) : NULL;
+}
+
+static void stop_on_loop(void *arg) {
+    struct s3_store *s = arg;
+    struct s3_call *c;
+    s->stopping = true;
+    DL_FOREACH (s->calls, c) {
+        s3_call_cancel(c);
+    }
+    s3_uploads_stop(s);
+}
+
+static void s3_stop(struct store *base) {
+    env_post(base->env, stop_on_loop, s3_store(base));
+}
+
+static void s3_free(struct store *base) {
+    struct s3_store *s = s3_store(base);
+    s3_place_free(&s->place);
+    pthread_mutex_destroy(&s->lock);
+    free(s->prefix);
+    free(base->address);
+    free(s);
+}
+
+static const struct store_ops s3_ops = {
+    .put_if_absent = s3_put_if_absent,
+    .get_range = s3_get_range,
+    .url = s3_url,
+    .stop = s3_stop,
+    .free = s3_free,
+};
+
+int store_s3_open(struct env *env, struct counters *counters, const struct s3_config *c, struct store **ret,
+                  struct buf *why) {
+    struct s3_place place;
+    int r = s3_place_init(&place, c, why);
+    if (r < 0)
+        return r;
+    unsigned connections = c->connections ? c->connections : CONNECTIONS_DEFAULT;
+    struct s3_store *s = xcalloc(1, sizeof *s);
+    s->http = c->http;
+    s->credentials = c->credentials;
+    s->prefix = xstrdup(c->prefix);
+    s->multipart_from = c->multipart_from ? c->multipart_from : S3_MULTIPART_FROM;
+    s->part_size = c->part_size ? c->part_size : S3_PART_MIN;
+    s->timeout_ns = c->timeout_ns;
+    s->parts_max = MAX(connections / 2, 1);
+    s->place = place;
+    pthread_mutex_init(&s->lock, NULL);
+    s->base = (struct store){
+        .ops = &s3_ops,
+        .env = env,
+        .counters = counters,
+        .address = xasprintf("s3://%s%s%.*s", c->bucket, *c->prefix ? "/" : "",
+                             (int)strlen(c->prefix) - (*c->prefix != '\0'), c->prefix),
+        .parallel_puts = MAX(connections / 2, 1),
+        .parallel_gets = MAX(connections * 3 / 4, 1),
+        .get_size = GET_SIZE,
+        .absence_ns = STORE_ABSENCE_NS,
+    };
+    *ret = &s->base;
+    return 0;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * GetObject, for servers without a CDN.
+ */
+#include "store/got.h"
+#include "store/s3_parts.h"
+
+struct s3_get {
+    struct s3_call call;
+    char *key;
+    uint64_t off, len;
+    unsigned flags;
+    store_get_done done;
+    void *arg;
+};
+
+static void get_end(struct s3_get *g, const struct store_got *got) {
+    g->done(g->arg, got);
+    free(g->key);
+    free(g);
+}
+
+static void get_answered(struct s3_call *c, int err, const struct http_response *response, const char *text) {
+    struct s3_get *g = container_of(c, struct s3_get, call);
+    CLEANUP_BUF struct buf why = BUF_INIT(S3_WHY_MAX);
+    struct store_got got = {.err = err, .why = text};
+    if (response && (err == 0 || response->err < 0))
+        got_read(response, g->key, g->off, g->len, &got, &why);
+    else if (response)
+        got.cached = got_cached(response);
+    if (got.err == 0)
+        counter_add(c->store->base.counters, COUNTER_BYTES_FETCHED, got.len);
+    get_end(g, &got);
+}
+
+static void get_start(void *arg) {
+    struct s3_get *g = arg;
+    if (!g->key) {
+        get_end(g, &(struct store_got){
+                       .err = -EINVAL,
+                       .why = "the key is empty, begins with a slash, or is longer than 1,024 bytes"});
+        return;
+    }
+    g->call.op = REFUSAL_GET;
+    g->call.request = (struct s3_request){.method = "GET", .key = g->key, .payload = SIGV4_EMPTY_PAYLOAD};
+    g->call.fd = -1;
+    g->call.range_off = g->off;
+    g->call.range_len = g->len;
+    g->call.max_response = g->len ? g->len : STORE_WHOLE_MAX;
+    g->call.timeout_ns = g->call.store->timeout_ns;
+    g->call.flags = g->flags & STORE_FRESH ? HTTP_URGENT : 0;
+    g->call.done = get_answered;
+    s3_call_start(&g->call);
+}
+
+void s3_get_range(struct store *base, const char *key, uint64_t off, uint64_t len, unsigned flags,
+                  store_get_done done, void *arg) {
+    struct s3_get *g = xcalloc(1, sizeof *g);
+    g->call.store = s3_store(base);
+    g->key = s3_whole_key(g->call.store, key);
+    g->off = off;
+    g->len = len;
+    g->flags = flags;
+    g->done = done;
+    g->arg = arg;
+    counter_add(base->counters, COUNTER_STORE_GETS, 1);
+    env_post(base->env, get_start, g);
+}

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A large object in parts: CreateMultipartUpload, UploadPart many times at once, CompleteMultipartUpload with
+ * If-None-Match.
+ *
+ *     create ─▶ pump: hash the next part (a worker; in order, for the digest of the whole runs along) ─▶ put
+ * it ─▶ ... ─▶ complete ─▶ done └── fails: again after a wait
+ *
+ * What fails for good cancels the parts under way; the operation ends when nothing of it is under way any
+ * more.
+ */
+#include "base/digest.h"
+#include "base/file.h"
+#include "net/retry.h"
+#include "net/xml.h"
+#include "store/got.h"
+#include "store/s3_parts.h"
+#include <openssl/evp.h>
+#include <utlist.h>
+
+/* A part that does not get through is worth more patience than a whole object: the other parts are there
+ * already. About eight minutes of a network that is away. */
+#define PART_TRIES 40
+/* Begin and completion. */
+#define ENDS_TRIES 6
+#define PIECE ((size_t)256 << 10)
+/* S3 may work for minutes on a completion, and sends white space meanwhile. */
+#define COMPLETE_NS (600 * NS_PER_S)
+#define COMPLETE_MAX ((size_t)4 << 20)
+
+struct part { /* what is kept of each for the completion */
+    char *etag;
+    uint8_t digest[DIGEST_SIZE];
+};
+
+/* A part being hashed or put. */
+struct part_put {
+    struct s3_upload *upload;
+    unsigned index;
+    unsigned tries;
+    char number[12];
+    char *checksum;
+    char payload[DIGEST_HEX_SIZE];
+    struct sigv4_pair query[2], header;
+    struct s3_call call;
+    struct env_timer timer;
+    int err; /* of hashing */
+    struct part_put *prev, *next;
+};
+
+struct s3_upload {
+    struct s3_store *store;
+    const struct store_put *put;
+    char *key; /* whole */
+    store_put_done done;
+    void *arg;
+
+    uint64_t part_size;
+    unsigned n_parts, next_part, n_there;
+    struct part *parts;
+    struct part_put *active;
+    bool hashing;      /* one part at a time: then a worker's, with its part_put */
+    EVP_MD_CTX *whole; /* likewise */
+
+    char *id;
+    struct sigv4_pair query[1], headers[S3_HEADERS_MAX];
+    struct s3_call call; /* create, complete */
+    bool calling;
+    unsigned tries;
+    struct env_timer timer;
+    bool lost_answer; /* a completion may have happened */
+    struct buf document;
+    char payload[DIGEST_HEX_SIZE];
+
+    int err; /* the first failure */
+    char *why;
+    struct s3_upload *prev, *next;
+};
+
+uint64_t s3_part_size(uint64_t size, uint64_t least) {
+    uint64_t needed = size / S3_PARTS_MAX + (size % S3_PARTS_MAX != 0);
+    if (needed > S3_PART_SIZE_MAX)
+        return 0;
+    return needed <= least ? least : (needed + BLOCK_SIZE - 1) / BLOCK_SIZE * BLOCK_SIZE;
+}
+
+static void pump_all(struct s3_store *);
+
+/* ---- the end */
+
+static void upload_free(struct s3_upload *u) {
+    for (unsigned i = 0; i < u->n_parts; i++)
+        free(u->parts[i].etag);
+    free(u->parts);
+    EVP_MD_CTX_free(u->whole);
+    free(u->key);
+    free(u->id);
+    buf_free(&u->document);
+    free(u->why);
+    free(u);
+}
+
+/* Nothing is touched after done(): whoever learns of the end may free the store at once. */
+static void upload_end(struct s3_upload *u, int err, const char *why) {
+    struct s3_store *s = u->store;
+    store_put_done done = u->done;
+    void *arg = u->arg;
+    CLEANUP_FREE char *own_why = STEAL_PTR(&u->why);
+    DL_DELETE(s->uploads, u);
+    if (err == 0)
+        counter_add(s->base.counters, COUNTER_BYTES_UPLOADED, u->put->size);
+    upload_free(u);
+    pump_all(s);
+    done(arg, err, why ? why : own_why);
+}
+
+static void end_if_idle(struct s3_upload *u) {
+    if (!u->active && !u->calling)
+        upload_end(u, u->err, NULL);
+}
+
+static void part_free(struct part_put *p) {
+    struct s3_upload *u = p->upload;
+    DL_DELETE(u->active, p);
+    u->store->parts--;
+    free(p->checksum);
+    free(p);
+}
+
+/* Parts under way come back cancelled; those that wait are dropped. */
+static void upload_fail(struct s3_upload *u, int err, const char *why) {
+    struct part_put *p, *next;
+    if (u->err == 0) {
+        u->err = err;
+        u->why = why ? xstrdup(why) : NULL;
+    }
+    DL_FOREACH_SAFE (u->active, p, next) {
+        if (p->timer.armed) {
+            env_timer_cancel(u->store->base.env, &p->timer);
+            part_free(p);
+        } else {
+            s3_call_cancel(&p->call);
+        }
+    }
+    end_if_idle(u);
+}
+
+static int64_t wait_for(struct s3_store *s, int err, unsigned tries) {
+    uint64_t random;
+    env_random(s->base.env, &random, sizeof random);
+    return env_mono(s->base.env) + retry_wait(&retry_upload, err, tries, random);
+}
+
+static bool code_is(const struct s3_call *c, const char *code) {
+    return c->refusal.code && !strcmp(c->refusal.code, code);
+}
+
+/* Trouble that passes; what is said of this upload itself does not. */
+static bool passes(const struct s3_call *c, int err) {
+    return retry_classify(err) == RETRY_SOON && !c->store->stopping && !code_is(c, "NoSuchUpload") &&
+           strncmp(c->refusal.code ? c->refusal.code : "", "InvalidPart", 11) && c->refusal.status != 409;
+}
+
+/* ---- completing */
+
+static void complete(struct s3_upload *);
+
+static void complete_again(void *arg) {
+    complete(arg);
+}
+
+/* The result's root element tells: this answer begins with 200 before S3 knows how it ends. An <Error> has
+ * been taken out by s3_call. */
+static bool is_result(const struct http_response *response) {
+    struct xml *x;
+    if (refusal_document(response, &x) < 0)
+        return false;
+    bool ok = !strcmp(xml_root(x), "CompleteMultipartUploadResult");
+    xml_free(x);
+    return ok;
+}
+
+static void completed(struct s3_call *c, int err, const struct http_response *response, const char *why) {
+    struct s3_upload *u = container_of(c, struct s3_upload, call);
+    u->calling = false;
+    if (err == 0 && !is_result(response)) {
+        err = -EIO;
+        why =
+            "what answered the completion of a multipart upload is not S3: look at endpoint= and the network";
+    }
+    if (err == 0 || err == -EEXIST) {
+        upload_end(u, err, why);
+    } else if (code_is(c, "NoSuchUpload") && u->lost_answer) {
+        /* An earlier completion of ours, or somebody's, has taken the upload: whoever put this looks at what
+         * is there. */
+        upload_end(u, -EEXIST, why);
+    } else if (passes(c, err) && ++u->tries < ENDS_TRIES) {
+        u->lost_answer = true;
+        u->timer = (struct env_timer){.fn = complete_again, .arg = u};
+        env_timer_set(c->store->base.env, &u->timer, wait_for(c->store, err, u->tries));
+    } else {
+        upload_end(u, err, why);
+    }
+}
+
+static void build_document(struct s3_upload *u) {
+    uint8_t digest[DIGEST_SIZE];
+    struct buf *b = &u->document;
+    *b = BUF_INIT(COMPLETE_MAX);
+    buf_append_str(b, "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
+    for (unsigned i = 0; i < u->n_parts; i++) {
+        CLEANUP_FREE char *checksum = s3_checksum(u->parts[i].digest);
+        buf_printf(b, "<Part><PartNumber>%u</PartNumber><ETag>", i + 1);
+        xml_escape(b, u->parts[i].etag);
+        buf_printf(b, "</ETag><ChecksumSHA256>%s</ChecksumSHA256></Part>", checksum);
+    }
+    buf_append_str(b, "</CompleteMultipartUpload>");
+    digest_of(b->data, b->len, digest);
+    digest_hex(digest, u->payload);
+}
+
+static void complete(struct s3_upload *u) {
+    struct s3_call *c = &u->call;
+    u->headers[0] = (struct sigv4_pair){"Content-Type", "application/xml"};
+    u->headers[1] = (struct sigv4_pair){"If-None-Match", "*"};
+    u->query[0] = (struct sigv4_pair){"uploadId", u->id};
+    if (!u->document.len)
+        build_document(u);
+    c->request = (struct s3_request){.method = "POST",
+                                     .key = u->key,
+                                     .query = u->query,
+                                     .n_query = 1,
+                                     .headers = u->headers,
+                                     .n_headers = 2,
+                                     .payload = u->payload};
+    c->bytes = u->document.data;
+    c->size = u->document.len;
+    c->timeout_ns = COMPLETE_NS;
+    c->done = completed;
+    u->calling = true;
+    s3_call_start(c);
+}
+
+/* ---- parts */
+
+static void pump(struct s3_upload *);
+static void part_send(struct part_put *);
+
+static void part_again(void *arg) {
+    part_send(arg);
+}
+
+static void part_there(struct part_put *p, const char *etag) {
+    struct s3_upload *u = p->upload;
+    struct s3_store *s = u->store;
+    u->parts[p->index].etag = xstrdup(etag);
+    u->n_there++;
+    part_free(p);
+    pump_all(s);
+    if (u->err < 0)
+        end_if_idle(u);
+    else if (u->n_there == u->n_parts)
+        complete(u);
+}
+
+static void part_failed(struct part_put *p, int err, const char *why) {
+    struct s3_upload *u = p->upload;
+    part_free(p);
+    upload_fail(u, err, why);
+}
+
+static void part_answered(struct s3_call *c, int err, const struct http_response *response, const char *why) {
+    struct part_put *p = container_of(c, struct part_put, call);
+    struct s3_upload *u = p->upload;
+    const char *etag = err == 0 ? http_header(response, "etag") : NULL;
+    if (err == 0 && !etag) {
+        err = -EIO;
+        why = "what answered a part of a multipart upload is not S3 (it gave no ETag): look at endpoint= and "
+              "the network";
+    }
+    if (err == 0) {
+        part_there(p, etag);
+    } else if (u->err == 0 && passes(c, err) && ++p->tries < PART_TRIES) {
+        p->timer = (struct env_timer){.fn = part_again, .arg = p};
+        env_timer_set(c->store->base.env, &p->timer, wait_for(c->store, err, p->tries));
+    } else {
+        part_failed(p, err == -EEXIST ? -EIO : err, why);
+    }
+}
+
+static uint64_t part_offset(const struct s3_upload *u, unsigned index) {
+    return index * u->part_size;
+}
+
+static uint64_t part_bytes(const struct s3_upload *u, unsigned index) {
+    return MIN(u->part_size, u->put->size - part_offset(u, index));
+}
+
+static void part_send(struct part_put *p) {
+    struct s3_upload *u = p->upload;
+    const struct store_put *put = u->put;
+    uint64_t off = part_offset(u, p->index), size = part_bytes(u, p->index);
+    p->query[0] = (struct sigv4_pair){"partNumber", p->number};
+    p->query[1] = (struct sigv4_pair){"uploadId", u->id};
+    p->header = (struct sigv4_pair){"x-amz-checksum-sha256", p->checksum};
+    p->call.store = u->store;
+    p->call.op = REFUSAL_MULTIPART;
+    p->call.request = (struct s3_request){.method = "PUT",
+                                          .key = u->key,
+                                          .query = p->query,
+                                          .n_query = 2,
+                                          .headers = &p->header,
+                                          .n_headers = 1,
+                                          .payload = p->payload};
+    p->call.bytes = put->bytes ? (const uint8_t *)put->bytes + off : NULL;
+    p->call.fd = put->fd;
+    p->call.fd_off = off;
+    p->call.size = size;
+    p->call.max_response = HTTP_ERROR_BODY_MAX;
+    p->call.timeout_ns = s3_time_for(u->store, size);
+    p->call.done = part_answered;
+    s3_call_start(&p->call);
+}
+
+/* ---- hashing */
+
+static int hash_piece(struct s3_upload *u, EVP_MD_CTX *part, const void *bytes, size_t n) {
+    return EVP_DigestUpdate(part, bytes, n) && EVP_DigestUpdate(u->whole, bytes, n) ? 0 : -EIO;
+}
+
+static int hash_part(struct s3_upload *u, unsigned index, EVP_MD_CTX *part) {
+    uint64_t off = part_offset(u, index), left = part_bytes(u, index);
+    CLEANUP_FREE uint8_t *piece = u->put->bytes ? NULL : xmalloc(PIECE);
+    int r = EVP_DigestInit_ex(part, EVP_sha256(), NULL) ? 0 : -EIO;
+    while (left > 0 && r == 0) {
+        size_t n = (size_t)MIN(left, PIECE);
+        const uint8_t *bytes = u->put->bytes ? (const uint8_t *)u->put->bytes + off : piece;
+        r = u->put->bytes ? 0 : file_pread_all(u->put->fd, piece, n, off);
+        if (r == 0)
+            r = hash_piece(u, part, bytes, n);
+        off += n;
+        left -= n;
+    }
+    if (r == 0 && !EVP_DigestFinal_ex(part, u->parts[index].digest, NULL))
+        r = -EIO;
+    return r;
+}
+
+/* The parts' own digests guard the bytes on their way; that they are the right ones only the whole digest
+ * shows. */
+static int check_whole(struct s3_upload *u) {
+    uint8_t digest[DIGEST_SIZE];
+    if (!EVP_DigestFinal_ex(u->whole, digest, NULL))
+        return -EIO;
+    return memcmp(digest, u->put->sha256, DIGEST_SIZE) ? -EBADMSG : 0;
+}
+
+static void hash_work(void *arg) {
+    struct part_put *p = arg;
+    struct s3_upload *u = p->upload;
+    EVP_MD_CTX *part = EVP_MD_CTX_new();
+    p->err = hash_part(u, p->index, part);
+    EVP_MD_CTX_free(part);
+    if (p->err == 0 && p->index + 1 == u->n_parts)
+        p->err = check_whole(u);
+}
+
+static void hash_done(void *arg) {
+    struct part_put *p = arg;
+    struct s3_upload *u = p->upload;
+    u->hashing = false;
+    if (u->err < 0) {
+        part_free(p);
+        end_if_idle(u);
+    } else if (p->err < 0) {
+        CLEANUP_FREE char *why =
+            xasprintf("%s: %s", u->put->key,
+                      p->err == -EBADMSG || p->err == -ENODATA
+                          ? "the bytes that were to be uploaded are not those that were hashed"
+                          : strerror(-p->err));
+        part_failed(p, -EIO, why);
+    } else {
+        p->checksum = s3_checksum(u->parts[p->index].digest);
+        digest_hex(u->parts[p->index].digest, p->payload);
+        part_send(p);
+        pump(u);
+    }
+}
+
+/* Begins as many parts as may be under way. */
+static void pump(struct s3_upload *u) {
+    struct s3_store *s = u->store;
+    struct part_put *p;
+    unsigned n;
+    DL_COUNT(u->active, p, n);
+    if (u->err < 0 || !u->id || u->hashing || u->next_part == u->n_parts || n >= S3_PARTS_EACH ||
+        s->parts >= s->parts_max)
+        return;
+    p = xcalloc(1, sizeof *p);
+    p->upload = u;
+    p->index = u->next_part++;
+    snprintf(p->number, sizeof p->number, "%u", p->index + 1);
+    DL_APPEND(u->active, p);
+    s->parts++;
+    u->hashing = true;
+    env_work(s->base.env, hash_work, hash_done, p);
+}
+
+static void pump_all(struct s3_store *s) {
+    struct s3_upload *u;
+    DL_FOREACH (s->uploads, u) {
+        pump(u);
+    }
+}
+
+/* ---- beginning */
+
+static void create(struct s3_upload *);
+
+static void create_again(void *arg) {
+    create(arg);
+}
+
+static char *read_id(const struct http_response *response) {
+    struct xml *x;
+    if (refusal_document(response, &x) < 0)
+        return NULL;
+    char *id = strcmp(xml_root(x), "InitiateMultipartUploadResult") ? NULL : xml_text(x, "UploadId");
+    xml_free(x);
+    return id;
+}
+
+static void created(struct s3_call *c, int err, const struct http_response *response, const char *why) {
+    struct s3_upload *u = container_of(c, struct s3_upload, call);
+    u->calling = false;
+    if (err == 0 && !(u->id = read_id(response))) {
+        err = -EIO;
+        why =
+            "what answered the beginning of a multipart upload is not S3: look at endpoint= and the network";
+    }
+    if (err == 0) {
+        u->tries = 0;
+        pump(u);
+    } else if (passes(c, err) && ++u->tries < ENDS_TRIES) {
+        u->timer = (struct env_timer){.fn = create_again, .arg = u};
+        env_timer_set(c->store->base.env, &u->timer, wait_for(c->store, err, u->tries));
+    } else {
+        upload_end(u, err == -EEXIST ? -EIO : err, why); /* nothing was put: whatever was said of it */
+    }
+}
+
+static void create(struct s3_upload *u) {
+    const struct store_put *put = u->put;
+    struct s3_call *c = &u->call;
+    size_t n = 0;
+    u->headers[n++] = (struct sigv4_pair){"Content-Type",
+                                          put->content_type ? put->content_type : "application/octet-stream"};
+    u->headers[n++] = (struct sigv4_pair){"x-amz-checksum-algorithm", "SHA256"};
+    for (size_t i = 0; i < put->n_headers; i++)
+        u->headers[n++] = (struct sigv4_pair){put->headers[i].name, put->headers[i].value};
+    u->query[0] = (struct sigv4_pair){"uploads", ""};
+    c->store = u->store;
+    c->op = REFUSAL_MULTIPART;
+    c->request = (struct s3_request){.method = "POST",
+                                     .key = u->key,
+                                     .query = u->query,
+                                     .n_query = 1,
+                                     .headers = u->headers,
+                                     .n_headers = n,
+                                     .payload = SIGV4_EMPTY_PAYLOAD};
+    c->fd = -1;
+    c->bytes = "";
+    c->max_response = XML_MAX;
+    c->timeout_ns = u->store->timeout_ns;
+    c->done = created;
+    u->calling = true;
+    s3_call_start(c);
+}
+
+void s3_upload_start(struct s3_store *s, const struct store_put *put, char *key, store_put_done done,
+                     void *arg) {
+    struct s3_upload *u = xcalloc(1, sizeof *u);
+    *u = (struct s3_upload){.store = s, .put = put, .key = key, .done = done, .arg = arg};
+    DL_APPEND(s->uploads, u);
+    u->part_size = s3_part_size(put->size, s->part_size);
+    if (u->part_size == 0) {
+        upload_end(u, -EINVAL, "the file is too large for S3: an object has at most 48.8 TiB");
+        return;
+    }
+    u->n_parts = (unsigned)((put->size + u->part_size - 1) / u->part_size);
+    u->parts = xcalloc(u->n_parts, sizeof *u->parts);
+    u->whole = EVP_MD_CTX_new();
+    if (!EVP_DigestInit_ex(u->whole, EVP_sha256(), NULL))
+        upload_end(u, -EIO, "SHA-256 cannot be computed");
+    else
+        create(u);
+}
+
+void s3_uploads_stop(struct s3_store *s) {
+    struct s3_upload *u, *next;
+    DL_FOREACH_SAFE (s->uploads, u, next) {
+        if (u->timer.armed) {
+            env_timer_cancel(s->base.env, &u->timer);
+            u->calling = false;
+        }
+        upload_fail(u, -EIO, "the volume is being unmounted");
+    }
+}

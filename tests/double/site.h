@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What the servers of the double share: one bucket, who may use it, the cache in front of it, and what can be set while it runs.
+ */
+#ifndef DOUBLE_SITE_H
+#define DOUBLE_SITE_H
+
+#include "bucket.h"
+#include "cdn_cache.h"
+#include "faults.h"
+#include "keyring.h"
+#include "signed_url.h"
+#include "tally.h"
+#include "uploads.h"
+
+#include <stdatomic.h>
+
+#define SITE_DOMAINS 8
+#define SITE_PATTERNS 8
+
+struct site {
+    const char *bucket_name, *region;
+    const char *domains[SITE_DOMAINS]; /* BUCKET.DOMAIN is an address of the bucket; NULL-terminated */
+    const char *uncached[SITE_PATTERNS]; /* patterns of keys that the CDN does not cache; NULL-terminated */
+    const char *private[SITE_PATTERNS];  /* patterns of keys that the CDN gives to signed URLs and cookies only; NULL-terminated */
+    struct url_keys *url_keys;           /* who signs them */
+    struct bucket *bucket;
+    struct keyring *keys;
+    struct uploads *uploads;
+    struct cdn_cache *cache;
+    struct faults *faults;
+    struct tally *tally;
+
+    /* settings (control.h): 0 or 1, or a number */
+    atomic_int demand_condition; /* a put without If-None-Match is refused by policy */
+    atomic_int early_412;        /* also before the body, where it can be seen by then */
+    atomic_int small_parts;      /* parts below 5 MiB are taken */
+    atomic_int cache_all;        /* the patterns of uncached do not count */
+    atomic_int error_ttl;        /* seconds for which the CDN keeps an error */
+    atomic_int latency;          /* ms before each request to S3 and CDN begins */
+};
+
+#endif
