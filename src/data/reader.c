@@ -254,6 +254,11 @@ struct ahead {
     unsigned n;
 };
 
+/* In blocks. Several gets at once, of a size worth a request: one connection alone is slow on a long way. */
+static uint64_t ahead_piece(const struct reader *r, const struct read_stream *s) {
+    return MAX(MIN(s->window / 4, r->cfg.store->get_size) / BLOCK_SIZE, 1);
+}
+
 /* Follows the stream: a run of sequential reads is read ahead by as much as it has read already (in powers of
  * two), in large pieces. lock held. */
 static void stream_follow(struct reader *r, struct read_stream *s, const struct read *rd, struct ahead *ret) {
@@ -270,13 +275,16 @@ static void stream_follow(struct reader *r, struct read_stream *s, const struct 
     s->window = MAX(s->window, MIN(AHEAD_MIN, r->cfg.max_ahead));
     while (s->window < s->next - s->start && s->window < r->cfg.max_ahead)
         s->window = MIN(2 * s->window, r->cfg.max_ahead);
-    uint64_t from = MAX(s->ahead, s->next), to = MIN(s->next + s->window, size);
-    bool enough = from - s->next >= s->window / 2 && to < size;
-    if (to <= from || enough || r->memory + r->queued >= FETCH_MEMORY / 2)
+    uint64_t from = MAX(BLOCK_COUNT(s->ahead), s->next / BLOCK_SIZE),
+             to = BLOCK_COUNT(MIN(s->next + s->window, size));
+    uint64_t n = to > from ? to - from : 0;
+    if (to < BLOCK_COUNT(size))
+        n -= n % ahead_piece(r, s);
+    if (n == 0 || r->memory + r->queued >= AHEAD_MEMORY)
         return;
-    ret->first = from / BLOCK_SIZE;
-    ret->n = (unsigned)(BLOCK_COUNT(to) - ret->first);
-    s->ahead = MIN(BLOCK_COUNT(to) * BLOCK_SIZE, size);
+    ret->first = from;
+    ret->n = (unsigned)n;
+    s->ahead = MIN((from + n) * BLOCK_SIZE, size);
     ret->content = content_ref(rd->content);
     ret->table = rd->table;
     if (ret->table)

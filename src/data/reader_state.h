@@ -24,7 +24,8 @@
 #include <stdatomic.h>
 #include <uthash.h>
 
-#define FETCH_MEMORY ((uint64_t)64 << 20) /* fetched blocks in memory, and gets under way */
+#define FETCH_MEMORY ((uint64_t)96 << 20) /* fetched blocks in memory, and gets under way */
+#define AHEAD_MEMORY ((uint64_t)64 << 20) /* of that, and of what is queued: read-ahead begins nothing more */
 #define LANDED_BUCKETS 256
 #define BUF_POOL 16
 

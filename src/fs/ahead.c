@@ -19,7 +19,7 @@ struct run {
     uint64_t used; /* by `clock` */
     unsigned length;
     bool changes_dirs;    /* it has gone from one directory to the next */
-    struct walk last, at; /* the file opened last; where the prediction ends */
+    struct walk last, at; /* the file read last; where the prediction ends */
     bool end;
     struct guess next[AHEAD_FILES];
     size_t n;
@@ -121,7 +121,7 @@ static void look_from(struct run *r, const struct walk *now, bool files_first) {
     r->end = false;
 }
 
-static void note_open(struct ahead *a, uint64_t ino, struct order *o) {
+static void note_read(struct ahead *a, uint64_t ino, struct order *o) {
     size_t at;
     struct walk now;
     struct run *r = find_guessed(a, ino, &at);
@@ -148,12 +148,12 @@ static void note_open(struct ahead *a, uint64_t ino, struct order *o) {
     order_what_follows(a, r, o);
 }
 
-void ahead_opened(struct ahead *a, uint64_t ino) {
+void ahead_reads(struct ahead *a, uint64_t ino) {
     struct order o = {.n = 0};
     if (a->bytes == 0)
         return;
     pthread_mutex_lock(&a->lock);
-    note_open(a, ino, &o);
+    note_read(a, ino, &o);
     pthread_mutex_unlock(&a->lock);
     for (size_t i = 0; i < o.n; i++) {
         reader_ahead(a->reader, o.list[i], FILE_MAX);

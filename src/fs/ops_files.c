@@ -99,8 +99,6 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi) {
         return;
     }
     finish_open(&(struct open_call){.s = s, .req = req, .fi = *fi}, ino);
-    if (!change)
-        ahead_opened(s->ahead, ino);
 }
 
 /* Makes the file, in which case there is nothing to be cut, or takes the one that another host made before
@@ -149,11 +147,13 @@ static void read_done(void *arg, int err, const void *data, size_t len) {
         fuse_reply_buf(req, data, len);
 }
 
-static void op_read(fuse_req_t req, fuse_ino_t ino ATTR_UNUSED, size_t size, off_t off,
-                    struct fuse_file_info *fi) {
-    session_begin(req, OP_READ);
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi) {
+    struct session *s = session_begin(req, OP_READ);
     struct handle *h = handle_of(fi);
+    bool first = !atomic_exchange(&h->is_read, true) && (h->flags & O_ACCMODE) == O_RDONLY;
     file_read(h->file, (uint64_t)off, size, &h->stream, read_done, req);
+    if (first) /* h may be gone */
+        ahead_reads(s->ahead, ino);
 }
 
 static void write_done(void *arg, int err, size_t n) {

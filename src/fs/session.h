@@ -73,6 +73,7 @@ struct handle {
     struct file *file;
     int flags;
     struct read_stream stream;  /* guarded by the reader */
+    _Atomic bool is_read;       /* and not only open, as rsync -X has files to see their xattrs */
     struct handle *prev, *next; /* guarded by session.mutex */
 };
 

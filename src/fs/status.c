@@ -122,6 +122,8 @@ static void text_head(struct buf *b, const struct fs_status *s) {
         buf_printf(b, "  %-12s %s\n", "OFFLINE", t->reason ? t->reason : "the bucket does not answer");
     else if (t->read_only)
         buf_printf(b, "  %-12s %s\n", "read-only", t->reason ? t->reason : "mounted so");
+    else if (t->reason)
+        buf_printf(b, "  %-12s %s\n", "REFUSED", t->reason);
 }
 
 void status_text(const struct fs_status *s, struct buf *b) {

@@ -175,11 +175,12 @@ static int load_keys(struct volume *v, const struct options *opt, struct buf *wh
     return r;
 }
 
-/* Trouble may be waited out with what is remembered; "there is no volume" is an answer. From S3 it is not: a
- * bucket that refuses says the same, and where a volume was known the mount goes on from local state, until
- * the first entry shows again. */
+/* Trouble may be waited out with what is remembered; "there is no volume" is an answer, and that something else
+ * is there. From S3 it is not: a bucket that refuses says the same, or a page of the CDN's stands there, and
+ * where a volume was known the mount goes on from local state, until the first entry shows again. */
 static bool is_answer(int err, const struct options *opt) {
-    return (err == -ENOENT && strncmp(opt->url, "s3://", 5)) || err == -EMEDIUMTYPE || err == -ENOKEY;
+    bool of_s3 = strncmp(opt->url, "s3://", 5) == 0;
+    return ((err == -ENOENT || err == -EMEDIUMTYPE) && !of_s3) || err == -ENOKEY;
 }
 
 static int ask(struct env *env, struct store *reader, const struct options *opt, struct volume *ret,

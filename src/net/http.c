@@ -163,8 +163,9 @@ static void start_curl(void) {
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-/* Which certificates count: the given ones alone, or the system's. curl keeps them parsed between connections only while no directory of them is to be searched
- * as well, so that is given up where the one large file is there. */
+/* Which certificates count: the given ones alone, or the system's. curl keeps them parsed between connections
+ * only while no directory of them is to be searched as well, so that is given up where the one large file is
+ * there. */
 static void choose_ca(struct http *h, const struct http_config *config) {
     const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
     if (config->ca_file)
@@ -210,7 +211,7 @@ static void engine_close(struct http *h) {
     free(h->idle);
     curl_multi_cleanup(h->multi);
     curl_share_cleanup(h->share);
-    HASH_ITER(hh, h->hosts, host, next) {
+    HASH_ITER (hh, h->hosts, host, next) {
         HASH_DEL(h->hosts, host);
         free(host->name);
         free(host);

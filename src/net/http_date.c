@@ -4,8 +4,8 @@
 #include <strings.h>
 #include <time.h>
 
-/* The three forms of RFC 9110, 5.6.7. Names of days are not compared with the date: servers get them wrong.
- *     %a  letters        %d  day, one or two digits (or a space and one)        %b  month        %Y  four digits        %y  two digits        %T  time */
+/* The three forms of RFC 9110, 5.6.7: %a letters, %d a day of one or two digits, %b a month, %Y a year of four
+ * digits, %y of two, %T a time. The name of the day is not compared with the date: servers get it wrong. */
 static const char *const forms[] = {
     "%a, %d %b %Y %T GMT", /* Sun, 06 Nov 1994 08:49:37 GMT */
     "%a, %d-%b-%y %T GMT", /* Sunday, 06-Nov-94 08:49:37 GMT */
@@ -36,11 +36,13 @@ static bool take_number(const char **p, int n, int *ret) {
 static bool take_day(const char **p, struct tm *t) {
     if (**p == ' ')
         ++*p;
-    return take_number(p, is_digit(**p) && is_digit((*p)[1]) ? 2 : 1, &t->tm_mday) && t->tm_mday >= 1 && t->tm_mday <= 31;
+    return take_number(p, is_digit(**p) && is_digit((*p)[1]) ? 2 : 1, &t->tm_mday) && t->tm_mday >= 1 &&
+           t->tm_mday <= 31;
 }
 
 static bool take_month(const char **p, struct tm *t) {
-    static const char names[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    static const char names[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     for (t->tm_mon = 0; t->tm_mon < 12; t->tm_mon++)
         if (strncasecmp(*p, names[t->tm_mon], 3) == 0) {
             *p += 3;

@@ -44,7 +44,8 @@ void http_host_unqueue(struct http_call *c) {
 static void pump(struct http_host *host, int64_t now) {
     if (now < host->not_before)
         return;
-    for (struct http_call *c; (c = host->urgent ? host->urgent : host->waiting) && host->running < (unsigned)host->window;) {
+    for (struct http_call *c;
+         (c = host->urgent ? host->urgent : host->waiting) && host->running < (unsigned)host->window;) {
         bool fresh = host->fresh || (c->req.flags & HTTP_FRESH_CONNECTION);
         host->fresh = false;
         http_host_unqueue(c);
@@ -55,7 +56,7 @@ static void pump(struct http_host *host, int64_t now) {
 void http_host_pump(struct http *h, int64_t now) {
     struct http_host *host, *next;
     if (h->n_queued > 0)
-        HASH_ITER(hh, h->hosts, host, next)
+        HASH_ITER (hh, h->hosts, host, next)
             pump(host, now);
 }
 
@@ -67,7 +68,8 @@ int64_t http_host_next(const struct http *h, int64_t now) {
     return at;
 }
 
-/* How long Retry-After asks to wait. A date is compared with the server's own clock where it says the time. */
+/* How long Retry-After asks to wait. A date is compared with the server's own clock where it says the time.
+ */
 static int64_t retry_after(const struct http_call *c) {
     const char *value = http_header(&c->res, "Retry-After"), *date = http_header(&c->res, "Date");
     const int64_t most = HTTP_PAUSE_MAX_NS / NS_PER_S;

@@ -7,7 +7,8 @@
 
 void http_limit_init(struct http_limit *l, uint64_t rate, int64_t now) {
     rate = MIN(rate, (uint64_t)1 << 40);
-    *l = (struct http_limit){.rate = rate, .burst = MAX((int64_t)(rate / (NS_PER_S / BURST_NS)), 1), .at = now};
+    *l = (struct http_limit){
+        .rate = rate, .burst = MAX((int64_t)(rate / (NS_PER_S / BURST_NS)), 1), .at = now};
     l->tokens = l->burst;
 }
 

@@ -5,7 +5,8 @@
  *     http.c           submit, cancel, done: the threads of the callers
  *     http_thread.c    the thread: what it waits for, deadlines, a clock that jumped
  *     http_host.c      a host's queue, how much it gets at once, pauses, fresh connections
- *     http_transfer.c  one request as curl wants it, what comes of it, what curl's errors mean
+ *     http_transfer.c  one request as curl wants it, and what comes of it
+ *     http_error.c     what curl's errors mean
  *     http_limit.c     bytes a second over all transfers
  *     http_head.c      the head of an answer, line by line
  *     http_room.c      memory for large bodies, used again
@@ -180,6 +181,9 @@ void http_transfer_abort(struct http_call *, int err, char *why);
 void http_transfer_unpause(struct http *, int64_t now);
 /* "https://host: text"; malloc'd. */
 char *http_why(const struct http_call *, const char *fmt, ...) ATTR_PRINTF(2, 3);
+
+/* http_error.c: an error of http_response; code may be CURLE_OK where curl is content and there is no answer all the same. */
+int http_error(const struct http_call *, CURLcode code);
 
 /* http_limit.c */
 void http_limit_init(struct http_limit *, uint64_t rate, int64_t now);

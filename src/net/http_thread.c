@@ -7,7 +7,8 @@
 #define LATE_NS (5 * NS_PER_S)
 /* CLOCK_BOOTTIME runs on while the machine sleeps, CLOCK_MONOTONIC stands still. */
 #define SLEPT_NS NS_PER_S
-/* After a resume a transfer that gets no byte for so long is given up: its connection has died meanwhile, more often than not. */
+/* After a resume a transfer that gets no byte for so long is given up: its connection has died meanwhile,
+ * more often than not. */
 #define RESUME_STALL_NS (5 * NS_PER_S)
 #define WAIT_MAX_NS (3600 * NS_PER_S)
 
@@ -30,7 +31,7 @@ static bool take_inbox(struct http *h) {
     h->inbox = NULL;
     bool go_on = !h->stopping;
     h->stopped = !go_on;
-    DL_FOREACH_SAFE(inbox, c, next)
+    DL_FOREACH_SAFE (inbox, c, next)
         http_host_queue(c);
     bool cancels = h->cancels;
     pthread_mutex_unlock(&h->mutex);
@@ -60,7 +61,7 @@ static void note_clocks(struct http *h, int64_t now) {
         host->fresh = true;
         host->good_from = now;
     }
-    DL_FOREACH(h->running, c) {
+    DL_FOREACH (h->running, c) {
         curl_easy_setopt(c->easy, CURLOPT_FORBID_REUSE, 1L);
         c->moved_at = now;
         c->stall_ns = MIN(h->stall_timeout_ns, RESUME_STALL_NS);
@@ -100,7 +101,8 @@ static int64_t earlier(int64_t a, int64_t b) {
 /* Returns when to look again. */
 static int64_t check_running(struct http_call *c, int64_t now) {
     if (now >= c->deadline) {
-        http_transfer_abort(c, -ETIMEDOUT, http_why(c, "no complete answer within %.1f s", (double)c->req.timeout_ns / 1e9));
+        http_transfer_abort(c, -ETIMEDOUT,
+                            http_why(c, "no complete answer within %.1f s", (double)c->req.timeout_ns / 1e9));
         return INT64_MAX;
     }
     uint64_t m = moved(c);
@@ -110,8 +112,10 @@ static int64_t check_running(struct http_call *c, int64_t now) {
         c->stall_ns = c->http->stall_timeout_ns;
     }
     if (now - c->moved_at >= c->stall_ns) {
-        c->host->good_from = now; /* the way there may be another one now: whoever waits on the other connections will not wait for each */
-        http_transfer_abort(c, -ETIMEDOUT, http_why(c, "nothing has moved for %.1f s", (double)c->stall_ns / 1e9));
+        c->host->good_from = now; /* the way there may be another one now: whoever waits on the other
+                                     connections will not wait for each */
+        http_transfer_abort(c, -ETIMEDOUT,
+                            http_why(c, "nothing has moved for %.1f s", (double)c->stall_ns / 1e9));
         return INT64_MAX;
     }
     /* When bytes last moved is only seen here: so look more often. */
@@ -121,21 +125,22 @@ static int64_t check_running(struct http_call *c, int64_t now) {
 static int64_t check_queue(struct http_call *queue, int64_t now) {
     struct http_call *c, *next;
     int64_t at = INT64_MAX;
-    DL_FOREACH_SAFE(queue, c, next) {
+    DL_FOREACH_SAFE (queue, c, next) {
         if (now < c->deadline) {
             at = MIN(at, c->deadline);
             continue;
         }
         bool paused = now < c->host->not_before;
-        http_transfer_abort(c, -ETIMEDOUT,
-                            http_why(c, "not sent within %.1f s: %s", (double)c->req.timeout_ns / 1e9,
-                                     paused ? "the server has asked for a pause" : "all connections were busy"));
+        http_transfer_abort(
+            c, -ETIMEDOUT,
+            http_why(c, "not sent within %.1f s: %s", (double)c->req.timeout_ns / 1e9,
+                     paused ? "the server has asked for a pause" : "all connections were busy"));
     }
     return at;
 }
 
-/* Every deadline there is was looked at when next_check was set, and may only have become later since, or lowered it: so this is rarely more than one comparison.
- * True: a call has ended. */
+/* Every deadline there is was looked at when next_check was set, and may only have become later since, or
+ * lowered it: so this is rarely more than one comparison. True: a call has ended. */
 static bool check_times(struct http *h, int64_t now) {
     struct http_call *c, *next;
     struct http_host *host;
@@ -143,7 +148,7 @@ static bool check_times(struct http *h, int64_t now) {
         return false;
     unsigned before = h->n_running + h->n_queued;
     int64_t at = INT64_MAX;
-    DL_FOREACH_SAFE(h->running, c, next)
+    DL_FOREACH_SAFE (h->running, c, next)
         at = earlier(at, check_running(c, now));
     for (host = h->hosts; host; host = host->hh.next)
         at = earlier(at, earlier(check_queue(host->urgent, now), check_queue(host->waiting, now)));
@@ -180,10 +185,10 @@ static void cancel_all(struct http *h) {
     for (host = h->hosts; host; host = host->hh.next) {
         struct http_call **queues[] = {&host->urgent, &host->waiting};
         for (size_t i = 0; i < ARRAY_SIZE(queues); i++)
-            DL_FOREACH_SAFE(*queues[i], c, next)
+            DL_FOREACH_SAFE (*queues[i], c, next)
                 http_transfer_abort(c, -ECANCELED, http_why(c, "the program is ending"));
     }
-    DL_FOREACH_SAFE(h->running, c, next)
+    DL_FOREACH_SAFE (h->running, c, next)
         http_transfer_abort(c, -ECANCELED, http_why(c, "the program is ending"));
 }
 

@@ -13,10 +13,12 @@
 #define CONTINUE_FROM ((uint64_t)1 << 20)
 /* Without an answer to 100-continue the body is sent after so long. */
 #define CONTINUE_WAIT_MS 1000L
-/* S3 and CloudFront close idle connections after some seconds, NAT routers forget them after a minute or so. */
+/* S3 and CloudFront close idle connections after some seconds, NAT routers forget them after a minute or so.
+ */
 #define CONNECTION_IDLE_MAX_S 60L
 #define CONNECTION_LIFE_MAX_S 3600L
-/* So long after http_host.good_from curl's clock of whole seconds cannot tell old connections from new ones. */
+/* So long after http_host.good_from curl's clock of whole seconds cannot tell old connections from new ones.
+ */
 #define GOOD_FROM_NS (2 * NS_PER_S)
 /* The file of certificates is read anew after so long. */
 #define CA_CACHE_S 600L
@@ -49,8 +51,6 @@ char *http_why(const struct http_call *c, const char *fmt, ...) {
     free(text);
     return (char *)buf_take(&b, NULL);
 }
-
-/* ── what curl calls ── */
 
 static size_t on_head(char *p, size_t size, size_t n, void *arg) {
     struct http_call *c = arg;
@@ -140,7 +140,8 @@ static size_t on_send(char *p, size_t size, size_t n, void *arg) {
     if (r <= 0) {
         c->failed = -EIO;
         c->why = r < 0 ? http_why(c, "the file to be sent cannot be read: %s", strerror(errno))
-                       : http_why(c, "the file to be sent ends after %" PRIu64 " of %" PRIu64 " bytes", c->sent, c->req.size);
+                       : http_why(c, "the file to be sent ends after %" PRIu64 " of %" PRIu64 " bytes",
+                                  c->sent, c->req.size);
         return CURL_READFUNC_ABORT;
     }
     c->sent += (uint64_t)r;
@@ -157,14 +158,13 @@ static int on_seek(void *arg, curl_off_t off, int whence) {
     return CURL_SEEKFUNC_OK;
 }
 
-/* What the kernel has taken and not sent counts as moved (http_thread.c): so let it not take megabytes ahead of a slow line. */
+/* What the kernel has taken and not sent counts as moved (http_thread.c): so let it not take megabytes ahead
+ * of a slow line. */
 static int on_socket(void *arg ATTR_UNUSED, curl_socket_t fd, curlsocktype purpose ATTR_UNUSED) {
     unsigned most = UNSENT_MAX;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof most);
     return CURL_SOCKOPT_OK;
 }
-
-/* ── one request ── */
 
 #define SET(c, option, value) curl_easy_setopt((c)->easy, CURLOPT_##option, value)
 
@@ -386,72 +386,19 @@ void http_transfer_unpause(struct http *h, int64_t now) {
         DL_DELETE(h->running, c); /* last in turn next time */
         DL_APPEND(h->running, c);
         /* What was held back comes at once, and may be the end of it: then curl only says so here. */
-        CURLcode r = curl_easy_pause(c->easy, (c->send_paused ? CURLPAUSE_SEND : 0) | (c->receive_paused ? CURLPAUSE_RECV : 0));
+        CURLcode r = curl_easy_pause(c->easy, (c->send_paused ? CURLPAUSE_SEND : 0) |
+                                                  (c->receive_paused ? CURLPAUSE_RECV : 0));
         if (r != CURLE_OK)
             http_transfer_end(c, r);
     }
 }
 
-/* ── what curl's errors mean ── */
-
-static int connect_error(const struct http_call *c) {
-    long os = 0;
-    curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &os);
-    switch (os) {
-    case ETIMEDOUT:
-        return -ETIMEDOUT;
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-    case EADDRNOTAVAIL:
-        return -EHOSTUNREACH;
-    case ECONNRESET:
-        return -ECONNRESET;
-    default:
-        return -ECONNREFUSED;
-    }
-}
-
-/* A handshake that was cut is a broken connection, one that was refused is a set-up that does not fit. curl gives both the same number. */
-static int handshake_error(const struct http_call *c) {
-    static const char *const broken[] = {"SSL_ERROR_SYSCALL", "unexpected eof", "Connection reset", "SSL_ERROR_ZERO_RETURN"};
-    for (size_t i = 0; i < ARRAY_SIZE(broken); i++)
-        if (strstr(c->curl_said, broken[i]))
-            return -ECONNRESET;
-    return -EPROTO;
-}
-
-static int error_of(const struct http_call *c, CURLcode code) {
-    switch (code) {
-    case CURLE_OK: /* cut in the head is fine with curl */
-        return -ECONNRESET;
-    case CURLE_OPERATION_TIMEDOUT:
-        return -ETIMEDOUT;
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-        return -EHOSTUNREACH;
-    case CURLE_COULDNT_CONNECT:
-        return connect_error(c);
-    case CURLE_SEND_ERROR:
-    case CURLE_RECV_ERROR:
-    case CURLE_GOT_NOTHING:
-    case CURLE_PARTIAL_FILE:
-    case CURLE_AGAIN:
-    case CURLE_SEND_FAIL_REWIND:
-        return -ECONNRESET;
-    case CURLE_SSL_CONNECT_ERROR:
-        return handshake_error(c);
-    case CURLE_READ_ERROR:
-        return -EIO;
-    default:
-        return -EPROTO;
-    }
-}
-
-/* Is there an answer? A refused upload may have been cut in the middle of either body: the status is what counts then. */
+/* Is there an answer? A refused upload may have been cut in the middle of either body: the status is what
+ * counts then. */
 static bool answered(const struct http_call *c, CURLcode code) {
     if (!c->head_complete || c->status < 200 || c->failed)
         return false;
-    bool refused_upload = c->req.size > 0 && c->status >= 400 && error_of(c, code) == -ECONNRESET;
+    bool refused_upload = c->req.size > 0 && c->status >= 400 && http_error(c, code) == -ECONNRESET;
     return code == CURLE_OK || (code == CURLE_WRITE_ERROR && c->cut) || refused_upload;
 }
 
@@ -461,7 +408,7 @@ void http_transfer_end(struct http_call *c, CURLcode code) {
     if (answered(c, code)) {
         c->res.ranged = c->res.ranged && c->len == c->expected;
     } else {
-        err = c->failed ? c->failed : error_of(c, code);
+        err = c->failed ? c->failed : http_error(c, code);
         if (c->failed == -EMSGSIZE)
             why = http_why(c, "its answer is larger than %" PRIu64 " bytes", c->keep);
         else if (c->why)

@@ -4,7 +4,7 @@
 #include "store/got.h"
 #include <utlist.h>
 
-#define CONNECTIONS_DEFAULT 32
+#define CONNECTIONS_DEFAULT 64
 #define GET_SIZE (8 * BLOCK_SIZE)
 #define URL_MAX ((size_t)16 << 10)
 #define WHY_MAX ((size_t)8 << 10)
@@ -184,7 +184,7 @@ int store_cdn_open(struct env *env, struct counters *counters, const struct cdn_
         .counters = counters,
         .address = xasprintf("%s%s%s", cdn->url, *c->prefix ? "/" : "", c->prefix),
         .parallel_puts = 1,
-        .parallel_gets = MAX(connections * 3 / 4, 1),
+        .parallel_gets = MAX(connections - connections / 8, 1),
         .get_size = GET_SIZE,
         .absence_ns = STORE_ABSENCE_NS,
     };

@@ -23,7 +23,7 @@ struct cdn_config {
     struct http *http;   /* must outlive the store */
     const char *url;     /* "https://d111111abcdef8.cloudfront.net", perhaps with a path; copied */
     const char *prefix;  /* before every key: "" or "some/place/"; copied */
-    unsigned connections; /* to the CDN: gets take three quarters of them; 0: 32 */
+    unsigned connections; /* to the CDN: gets take all but an eighth, which is for the journal; 0: 64 */
     int64_t timeout_ns;
 };
 

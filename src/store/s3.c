@@ -9,7 +9,7 @@
 #include <utlist.h>
 
 #define MOVES_MAX 3
-#define CONNECTIONS_DEFAULT 32
+#define CONNECTIONS_DEFAULT 64
 #define GET_SIZE (8 * BLOCK_SIZE)
 /* A server's clock this near to ours is right: requests take time. S3 accepts 15 minutes. */
 #define SKEW_MIN 60
@@ -266,7 +266,7 @@ int store_s3_open(struct env *env, struct counters *counters, const struct s3_co
     s->multipart_from = c->multipart_from ? c->multipart_from : S3_MULTIPART_FROM;
     s->part_size = c->part_size ? c->part_size : S3_PART_MIN;
     s->timeout_ns = c->timeout_ns;
-    s->parts_max = MAX(connections / 2, 1);
+    s->parts_max = MAX(connections / 4, 1);
     s->place = place;
     pthread_mutex_init(&s->lock, NULL);
     s->base = (struct store){

@@ -35,7 +35,7 @@ struct s3_config {
     bool path_style;       /* endpoint/bucket/key instead of bucket.endpoint/key; forced by a bucket name that is no
                             * single label (dots, capitals), or an endpoint that is an IP address or a name without dots */
     uint64_t multipart_from, part_size; /* 0: as above; tests take smaller ones */
-    unsigned connections;  /* to the server: puts take half of them, gets three quarters; 0: 32 */
+    unsigned connections;  /* to the server: puts take half of them, parts a quarter, gets three quarters; 0: 64 */
     int64_t timeout_ns;    /* of one request of a small object; a large one gets longer, by its size */
 };
 

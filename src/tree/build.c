@@ -500,6 +500,18 @@ static void build_free(struct build *b) {
     free(b->queue);
 }
 
+/* Of those that stay here while removals wait, one that has been written on since its snapshot: the removal may wait for these bytes, and it for the removal (of what is in a
+ * directory that it replaces). */
+static uint64_t find_rewritten(const struct build *b) {
+    for (size_t i = 0; i < b->n; i++) {
+        const struct component *c = &b->list[i];
+        bool goes = c->done || c->change.n_names + c->change.n_inodes == 0; /* with another */
+        if (c->rewritten && !c->blocked && !goes)
+            return c->rewritten;
+    }
+    return 0;
+}
+
 int build_changes(struct tree *t, struct change **ret, size_t *ret_n, uint64_t *ret_held) {
     struct build b = {.tree = t, .unseen = NEVER};
     size_t *order = NULL, n_order = 0;
@@ -518,6 +530,8 @@ int build_changes(struct tree *t, struct change **ret, size_t *ret_n, uint64_t *
         order = xcalloc(b.n, sizeof *order);
         r = select_changes(&b, order, &n_order, ret_held);
     }
+    if (r == 0 && *ret_held && !b.held_back)
+        b.held_back = find_rewritten(&b);
     t->supersede = b.held_back;
     *ret = NULL;
     *ret_n = 0;

@@ -241,7 +241,9 @@ static void read_back_done(void *arg, const struct store_got *got) {
     if (got->err == 0) {
         int r = follow_take(t, seq, got->data, got->len);
         if (r == -EBADMSG && !t->cfg.reader->absence_ns && t->inflight.attempts++ > 0)
-            r = follow_void(t, seq); /* else follow.c finds out what stands there */
+            r = follow_void(t, seq);
+        else if (r == -EBADMSG && !t->reading) /* follow.c finds out what stands there */
+            env_timer_set(t->env, &t->poll_timer, env_mono(t->env));
         if (r < 0)
             put_again(t, r);
     } else {

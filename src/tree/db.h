@@ -80,7 +80,10 @@
     X(P_SINCE, "SELECT EXISTS(SELECT 1 FROM p_inode WHERE since <= ?1) OR EXISTS(SELECT 1 FROM p_name WHERE since <= ?1)") \
     X(P_SINCE_INO, "SELECT EXISTS(SELECT 1 FROM p_inode WHERE ino = ?1 AND since <= ?2) OR "                 \
                    "EXISTS(SELECT 1 FROM p_name WHERE ino = ?1 AND since <= ?2)")                            \
-    X(P_MAX_OP, "SELECT max((SELECT coalesce(max(op), 0) FROM p_inode), (SELECT coalesce(max(op), 0) FROM p_name))") \
+    /* What was written while an entry was in flight is dirty since the operation after its last, and that may have left no row. */         \
+    X(P_MAX_OP, "SELECT max((SELECT coalesce(max(max(op, iif(since < " DB_LOCAL ", since, 0))), 0) FROM p_inode), " \
+                "(SELECT coalesce(max(max(op, iif(since < " DB_LOCAL ", since, 0))), 0) FROM p_name), " \
+                "(SELECT coalesce(max(op), 0) FROM inflight))") \
     X(P_LINK, "SELECT d FROM p_link WHERE ino = ?1")                                                         \
     X(P_LINK_ADD, "INSERT INTO p_link(ino, d) VALUES(?1, ?2) ON CONFLICT(ino) DO UPDATE SET d = d + ?2")     \
     X(P_LINK_DEL, "DELETE FROM p_link WHERE ino = ?1 AND d = 0")                                             \

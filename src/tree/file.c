@@ -397,6 +397,7 @@ void file_end_lingering(struct tree *t) {
     struct file *f, *next;
     struct orphan *o, *next_o;
     HASH_ITER(hh, t->files, f, next) {
+        file_wake(f); /* writes that wait for a snapshot's digest: there will be none */
         file_linger_no_more(f);
     }
     HASH_ITER(hh, t->orphans, o, next_o) {

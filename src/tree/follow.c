@@ -350,7 +350,7 @@ static void ask_witness(struct tree *t) {
 }
 
 /* Bytes that open under no key use their number up, for everybody: so it must be sure that they are what the bucket holds, and not a page that the CDN puts in the place of an error. The same
- * bytes are read twice, longer apart than caches remember errors, and a number that nobody has must read as absent. */
+ * bytes, and nothing else, are read for longer than caches remember errors, and each time a number that nobody has must read as absent. */
 
 const char follow_rewrites[] = "the CDN answers with a page of its own for journal entries that are not there: it must pass the bucket's answer on "
                                "(CloudFront: no custom error responses for 403 and 404)";
@@ -366,6 +366,8 @@ static void control_done(void *arg, const struct store_got *got) {
     tree_lock(t);
     if (t->closing) {
         round_over(t, 0);
+    } else if (got->err == -ENOENT && t->looked_at - t->doubted_at < absence(t)) {
+        round_over(t, absence(t) / 4);
     } else if (got->err == -ENOENT) {
         int r = follow_void(t, t->reading_seq);
         if (r == 0)
@@ -390,10 +392,7 @@ static void unreadable(struct tree *t, const struct store_got *got) {
         t->doubted_at = now;
         memcpy(t->doubted, digest, DIGEST_SIZE);
     }
-    if (now - t->doubted_at < absence(t)) {
-        round_over(t, absence(t) / 4);
-        return;
-    }
+    t->looked_at = now;
     CLEANUP_FREE char *key = follow_control_key(t);
     store_get_range(t->cfg.reader, key, 0, 1, STORE_FRESH, control_done, t);
 }
@@ -405,6 +404,7 @@ static void next_done(void *arg, const struct store_got *got) {
     if (t->closing) {
         round_over(t, 0);
     } else if (got->err == -ENOENT && t->reading_seq > 1) {
+        t->second_look = 0;
         ask_witness(t);
     } else if (got->err < 0) {
         trouble(t, got->err, got->why);

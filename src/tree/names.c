@@ -213,6 +213,10 @@ int names_lost(struct tree *t, uint64_t ino, uint32_t type, int64_t now) {
     o->ino = ino;
     o->rec = rec;
     o->rec.ctime = MAX(now, rec.ctime);
+    if (row_unhashed(&p)) { /* the row knew what the record does not say yet */
+        o->rec.size = p.size;
+        o->rec.mtime = p.mtime;
+    }
     memset(&rec, 0, sizeof rec);
     HASH_ADD(hh, t->orphans, ino, sizeof o->ino, o);
     file_unnamed(t, ino, &p);

@@ -166,13 +166,15 @@ static void upload_stuck(void *arg, int err, const char *reason) {
     struct tree *t = s->file->tree;
     tree_lock(t);
     bool now = reason != NULL;
+    /* Once, not for each file and each try: a reason names both. */
+    if (now && (t->stuck == 0 || t->stuck_err != err))
+        log_error("an upload is refused: %s (it stays queued and is tried again)", reason);
     if (now != s->stuck) {
         s->stuck = s->file->stuck = now;
         t->stuck += now ? 1 : (unsigned)-1;
     }
     if (reason) {
-        if (!t->stuck_reason || strcmp(t->stuck_reason, reason))
-            log_error("an upload is refused: %s (it stays queued and is tried again)", reason);
+        t->stuck_err = err;
         free(t->stuck_reason);
         t->stuck_reason = xstrdup(reason);
         commit_fail_waits(t, s->file->ino, err);

@@ -301,6 +301,24 @@ static bool later_says_void(struct tree *t, uint64_t seq, const struct object_ge
     return false;
 }
 
+static bool same_bytes(const struct object_get *a, const struct object_get *b) {
+    return a->err == 0 && b->err == 0 && a->data.len == b->data.len && !memcmp(a->data.data, b->data.data, a->data.len);
+}
+
+/* Over a network: a number that nobody has reads as absent, and after that the doubtful one as before. */
+static int check_void(struct tree *t, const struct object_get *f, struct buf *why) {
+    struct object_get again = {.key = xstrdup(f->key)};
+    int r = check_control(t, why);
+    if (r == 0 && t->cfg.reader->absence_ns) {
+        get_all(t->cfg.reader, &again, 1, false, t->cfg.timeout_ns, is_any_error);
+        r = same_bytes(f, &again) ? 0 : -EIO;
+        if (r < 0)
+            buf_printf(why, "%s reads differently each time", f->key);
+    }
+    object_gets_free(&again, 1);
+    return r;
+}
+
 /* It opened under no key. Once more past the caches, over a network later than they remember errors and beside a number that must be absent (follow.c); then it is void. */
 static int look_again(struct tree *t, uint64_t seq, const struct object_get *f, struct buf *why) {
     int64_t absence = t->cfg.reader->absence_ns;
@@ -315,12 +333,11 @@ static int look_again(struct tree *t, uint64_t seq, const struct object_get *f, 
     if (r == 0)
         r = follow_take(t, seq, second.data.data, second.data.len);
     tree_unlock(t);
-    bool same = second.data.len == f->data.len && !memcmp(second.data.data, f->data.data, MIN(second.data.len, f->data.len));
-    if (r == -EBADMSG && absence && !same) {
-        buf_printf(why, "journal entry %" PRIu64 " reads differently each time", seq);
+    if (r == -EBADMSG && absence && !same_bytes(f, &second)) {
+        buf_printf(why, "%s reads differently each time", f->key);
         r = -EIO;
     } else if (r == -EBADMSG) {
-        r = check_control(t, why);
+        r = check_void(t, &second, why);
         tree_lock(t);
         if (r == 0)
             r = follow_void(t, seq);

@@ -119,7 +119,8 @@ struct tree {
     unsigned settling;         /* snapshots being filled, hashed or uploaded */
     unsigned stuck;            /* of these, refused */
     uint64_t uploading_bytes;  /* of these */
-    char *stuck_reason;
+    char *stuck_reason;        /* the last one that was told, and its error */
+    int stuck_err;
     uint64_t force_op;         /* what was written up to this operation settles now */
     struct env_timer settle_timer;
 
@@ -144,7 +145,7 @@ struct tree {
     uint64_t reading_seq;      /* the number that is being read */
     uint64_t second_look;      /* this number opened under no key once: another look decides */
     uint8_t doubted[DIGEST_SIZE]; /* what was read of it then */
-    int64_t doubted_at;        /* mono */
+    int64_t doubted_at, looked_at; /* mono: when that was read first, and the last time */
     uint64_t witness;          /* the entry that is being asked for beside an absent number */
     int64_t absent_since;      /* mono: since when the newest entry reads as absent; 0: it does not */
     int64_t unproven_since;    /* wall: since when the head has no proof, for every witness comes out of a cache; 0: it has */

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The limit that benchmarks compare with: libcurl alone, one thread, N requests at a time, and nothing done with the bytes. It puts and gets the same bytes as
- * the program that is measured, with the same options of libcurl as src/net/http_transfer.c, signs puts, and hashes nothing.
+ * The limit that benchmarks compare with: libcurl alone, one thread, N requests at a time, and nothing done
+ * with the bytes. It puts and gets the same bytes as the program that is measured, with the same options of
+ * libcurl as src/net/http_transfer.c, signs puts, and hashes nothing.
  *
- *     bare put N URL   of each line "FILE\tOFFSET\tLENGTH\tKEY" of standard input: that part of the file to URL/KEY, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
- *     bare get N URL   of each line "KEY\tOFFSET\tLENGTH": that range of URL/KEY; LENGTH 0: all of it
+ *     bare put N URL   of each line "FILE\tOFFSET\tLENGTH\tKEY" of standard input: that part of the file to
+ * URL/KEY, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY bare get N URL   of each line
+ * "KEY\tOFFSET\tLENGTH": that range of URL/KEY; LENGTH 0: all of it
  *
- * Prints "MICROSECONDS REQUESTS BYTES": from the first request to the end of the last. Any answer from 300 on, or none, ends it with status 1.
+ * Prints "MICROSECONDS REQUESTS BYTES": from the first request to the end of the last. Any answer from 300
+ * on, or none, ends it with status 1.
  */
 #include "base/file.h"
 #include "net/sigv4.h"
@@ -94,7 +97,8 @@ static void add_header(struct slot *s, const char *line) {
 
 static void sign(struct slot *s, const char *path) {
     CLEANUP_BUF struct buf signature = BUF_INIT((size_t)64 << 10);
-    const struct sigv4_key key = {.access_key = access_key, .secret_key = secret_key, .region = region, .service = "s3"};
+    const struct sigv4_key key = {
+        .access_key = access_key, .secret_key = secret_key, .region = region, .service = "s3"};
     const struct sigv4_pair headers[] = {{"Host", base.authority}};
     const struct sigv4_request request = {.method = "PUT",
                                           .path = path,
@@ -148,8 +152,8 @@ static void begin(CURLM *multi, struct slot *s) {
     buf_append_str(&path, base.path);
     buf_append_byte(&path, '/');
     url_encode(&path, s->item->key, strlen(s->item->key), true);
-    CLEANUP_FREE char *text =
-        xasprintf("%s://%s%s", base.https ? "https" : "http", base.authority, buf_str(&path) ? buf_str(&path) : "/");
+    CLEANUP_FREE char *text = xasprintf("%s://%s%s", base.https ? "https" : "http", base.authority,
+                                        buf_str(&path) ? buf_str(&path) : "/");
     curl_easy_reset(s->easy);
     curl_easy_setopt(s->easy, CURLOPT_URL, text);
     curl_easy_setopt(s->easy, CURLOPT_PRIVATE, s);
@@ -179,7 +183,8 @@ static void end(CURLM *multi, struct slot *s, CURLcode result) {
     if (status >= 300)
         die("%s: status %ld", s->item->key, status);
     if (!putting && s->item->len && s->got != s->item->len)
-        die("%s: %llu bytes instead of %llu", s->item->key, (unsigned long long)s->got, (unsigned long long)s->item->len);
+        die("%s: %llu bytes instead of %llu", s->item->key, (unsigned long long)s->got,
+            (unsigned long long)s->item->len);
     bytes += putting ? s->item->len : s->got;
     curl_multi_remove_handle(multi, s->easy);
     curl_slist_free_all(s->headers);

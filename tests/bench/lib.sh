@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # for those who read it
 #
 # What the benchmarks of this directory begin with: . "$(dirname "$0")/lib.sh"
 #

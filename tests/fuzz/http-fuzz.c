@@ -15,7 +15,7 @@ static void fuzz_date(const char *text) {
     MUST(at >= -1);
     if (at < 0)
         return;
-    char again[64], rest[64];
+    char again[96], rest[64];
     time_t t = (time_t)at;
     struct tm tm;
     MUST(gmtime_r(&t, &tm));
@@ -32,7 +32,9 @@ static void fuzz_range(const char *text) {
 
 static void fuzz_head(struct env *env, const char *text, size_t n, bool range) {
     struct http h = {.env = env};
-    struct http_call c = {.http = &h, .req = {.method = "GET", .url = "http://fuzz/", .max_response = 1000}, .head = BUF_INIT(HTTP_HEAD_MAX)};
+    struct http_call c = {.http = &h,
+                          .req = {.method = "GET", .url = "http://fuzz/", .max_response = 1000},
+                          .head = BUF_INIT(HTTP_HEAD_MAX)};
     if (range) {
         c.req.range_off = 100;
         c.req.range_len = 100;

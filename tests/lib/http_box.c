@@ -30,7 +30,8 @@ struct http_box *http_box_new(peer_fn fn, void *arg, const struct http_config *c
     return b;
 }
 
-struct http_box *http_box_new_tls(peer_fn fn, void *arg, const struct http_config *config, const char *names, int days, bool trusted) {
+struct http_box *http_box_new_tls(peer_fn fn, void *arg, const struct http_config *config, const char *names,
+                                  int days, bool trusted) {
     struct tls_ca *ca = tls_ca_new(), *other = tls_ca_new();
     struct tls_cert *cert = tls_cert_new(ca, names, days);
     char *dir = tmpdir_new(), *path = tmpdir_path(dir, "ca.pem");

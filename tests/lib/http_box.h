@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * A real loop, an HTTP engine on it, and a scripted server (http_peer.h) to talk to. A call keeps a copy of what its done was given.
+ * A real loop, an HTTP engine on it, and a scripted server (http_peer.h) to talk to. A call keeps a copy of
+ * what its done was given.
  */
 #ifndef ASSETFS_TESTS_HTTP_BOX_H
 #define ASSETFS_TESTS_HTTP_BOX_H
@@ -14,7 +15,7 @@ struct http_box {
     struct http *http;
     struct http_peer *peer;
     struct counters counters;
-    char *dir, *ca_path; /* with a certificate */
+    char *dir, *ca_path;   /* with a certificate */
     pthread_mutex_t mutex; /* guards the calls and n_done */
     pthread_cond_t changed;
     unsigned n_done;
@@ -33,12 +34,14 @@ struct box_call {
     bool ranged, on_loop;
     uint64_t total;
     int64_t received_at;
-    char *etag, *many;   /* the headers ETag and X-Many, as http_header() gave them; NULL */
+    char *etag, *many; /* the headers ETag and X-Many, as http_header() gave them; NULL */
 };
 
-/* config: env, counters are filled in; NULL: all defaults. The peer's own certificate authority, if it has a certificate, is trusted unless config has a ca_file. */
+/* config: env, counters are filled in; NULL: all defaults. The peer's own certificate authority, if it has a
+ * certificate, is trusted unless config has a ca_file. */
 struct http_box *http_box_new(peer_fn fn, void *arg, const struct http_config *config);
-struct http_box *http_box_new_tls(peer_fn fn, void *arg, const struct http_config *config, const char *names, int days, bool trusted);
+struct http_box *http_box_new_tls(peer_fn fn, void *arg, const struct http_config *config, const char *names,
+                                  int days, bool trusted);
 /* Fails the test when a call was done twice. NULL-safe; returns NULL. */
 struct http_box *http_box_free(struct http_box *);
 

@@ -18,7 +18,7 @@ struct peer_connection {
     struct http_peer *peer;
     pthread_t thread;
     unsigned number;
-    int fd;            /* -1 once closed; guarded by peer->mutex */
+    int fd; /* -1 once closed; guarded by peer->mutex */
     SSL *ssl;
     bool over;         /* nothing more to read or say */
     struct buf unread; /* beyond the head that was read */
@@ -63,7 +63,8 @@ bool peer_send(struct peer_request *q, const void *p, size_t n) {
     struct peer_connection *c = q->connection;
     for (size_t done = 0; done < n && !c->over;) {
         const char *from = (const char *)p + done;
-        ssize_t r = c->ssl ? SSL_write(c->ssl, from, (int)MIN(n - done, 1 << 20)) : send(c->fd, from, n - done, MSG_NOSIGNAL);
+        ssize_t r = c->ssl ? SSL_write(c->ssl, from, (int)MIN(n - done, 1 << 20))
+                           : send(c->fd, from, n - done, MSG_NOSIGNAL);
         if (r <= 0)
             c->over = true;
         else
@@ -219,7 +220,8 @@ static void *listen_main(void *arg) {
         struct peer_connection *c = xcalloc(1, sizeof *c);
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         SCOPE_LOCK(&p->mutex);
-        *c = (struct peer_connection){.peer = p, .number = ++p->n_connections, .fd = fd, .unread = BUF_INIT(HEAD_MAX)};
+        *c = (struct peer_connection){
+            .peer = p, .number = ++p->n_connections, .fd = fd, .unread = BUF_INIT(HEAD_MAX)};
         DL_APPEND(p->connections, c);
         must(pthread_create(&c->thread, NULL, connection_main, c) == 0, "pthread_create");
         pthread_cond_broadcast(&p->changed);
@@ -267,11 +269,11 @@ struct http_peer *http_peer_free(struct http_peer *p) {
     pthread_mutex_lock(&p->mutex);
     p->stopping = true;
     pthread_cond_broadcast(&p->changed);
-    DL_FOREACH(p->connections, c)
+    DL_FOREACH (p->connections, c)
         if (c->fd >= 0)
             shutdown(c->fd, SHUT_RDWR);
     pthread_mutex_unlock(&p->mutex);
-    DL_FOREACH_SAFE(p->connections, c, next) {
+    DL_FOREACH_SAFE (p->connections, c, next) {
         pthread_join(c->thread, NULL);
         free(c);
     }

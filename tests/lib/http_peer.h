@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * A small server on 127.0.0.1 in the test's own process, which does byte for byte what a test says: each connection has a thread, and each request's head is
- * handed to the test's function on it. That function says what it likes, or nothing, or ends the connection; afterwards the next request on the same
- * connection is read. It counts, and keeps what it was asked.
+ * A small server on 127.0.0.1 in the test's own process, which does byte for byte what a test says: each
+ * connection has a thread, and each request's head is handed to the test's function on it. That function says
+ * what it likes, or nothing, or ends the connection; afterwards the next request on the same connection is
+ * read. It counts, and keeps what it was asked.
  *
- * Functions that take a request are for the handler, the others for the test's thread. Whatever waits in here ends when the peer is freed.
+ * Functions that take a request are for the handler, the others for the test's thread. Whatever waits in here
+ * ends when the peer is freed.
  */
 #ifndef ASSETFS_TESTS_HTTP_PEER_H
 #define ASSETFS_TESTS_HTTP_PEER_H
@@ -22,8 +24,8 @@ struct peer_request {
     char *head;                         /* all of it, with "\r\n" */
     char method[16];
     char target[4096];
-    uint64_t length;                    /* Content-Length */
-    unsigned char *body;                /* after peer_read_body() */
+    uint64_t length;     /* Content-Length */
+    unsigned char *body; /* after peer_read_body() */
     uint64_t body_len;
 };
 
@@ -36,8 +38,8 @@ unsigned http_peer_port(const struct http_peer *);
 /* "http://127.0.0.1:PORT" followed by path; "https://localhost:PORT" with a certificate. malloc'd. */
 char *http_peer_url(const struct http_peer *, const char *path);
 
-unsigned http_peer_connections(struct http_peer *); /* accepted so far */
-unsigned http_peer_requests(struct http_peer *);    /* heads received so far */
+unsigned http_peer_connections(struct http_peer *);  /* accepted so far */
+unsigned http_peer_requests(struct http_peer *);     /* heads received so far */
 unsigned http_peer_most_at_once(struct http_peer *); /* requests in the handler at the same time */
 /* The targets in the order they came, a space between; malloc'd. */
 char *http_peer_targets(struct http_peer *);

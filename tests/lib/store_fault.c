@@ -28,6 +28,7 @@ struct fault_store {
     struct key_count *counts;
     struct op *held;
     size_t n_held;
+    unsigned n_pages; /* the loop's */
 };
 
 /* What the rules that hit an operation do to it, together. */
@@ -35,7 +36,7 @@ struct plan {
     uint64_t delay_ms, late_ms, cut, corrupt;
     int fail, lose;
     char *why;
-    bool has_cut, has_corrupt, squat, hold, hold_answer, cached, page;
+    bool has_cut, has_corrupt, squat, hold, hold_answer, cached, page, page_changes;
 };
 
 /* One operation: begin -> [held] -> [delay] -> run (the inner store) -> finish -> [held] -> [late] -> answer.
@@ -127,6 +128,7 @@ static void plan_add(struct plan *p, const struct fault_rule *r) {
         break;
     case FAULT_PAGE:
         p->page = true;
+        p->page_changes |= r->value != 0;
         break;
     }
 }
@@ -287,7 +289,8 @@ static void inner_put_done(void *arg, int err, const char *why) {
 }
 
 static void show_page(struct op *op) {
-    static const char page[] = FAULT_PAGE_TEXT;
+    CLEANUP_FREE char *page = op->plan.page_changes ? xasprintf("%srequest %u\n", FAULT_PAGE_TEXT, ++op->f->n_pages)
+                                                    : xstrdup(FAULT_PAGE_TEXT);
     op->total = strlen(page);
     op->data_len = (size_t)(op->len ? MIN(op->len, op->total) : op->total);
     op->data = xmemdup(page, op->data_len);

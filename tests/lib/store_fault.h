@@ -32,7 +32,8 @@ enum fault_kind {
     FAULT_HOLD,        /* does not begin until store_fault_release() */
     FAULT_HOLD_ANSWER, /* is done at once, the answer comes after store_fault_release() */
     FAULT_CACHED,      /* get: what is there comes out of a cache */
-    FAULT_PAGE,        /* get: where nothing is, a page of the CDN's own takes the place of the error */
+    FAULT_PAGE,        /* get: where nothing is, a page of the CDN's own takes the place of the error; value 1: each time
+                        * another one, as with a request's number in it */
 };
 
 struct fault_rule {

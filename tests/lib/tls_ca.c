@@ -35,14 +35,15 @@ static void add_extension(X509 *cert, X509 *issuer, int nid, const char *value) 
 
 static X509 *begin_cert(EVP_PKEY *key, const char *name, int days) {
     X509 *cert = X509_new();
-    uint64_t serial;
+    uint64_t serial = 0;
     must(cert && RAND_bytes((unsigned char *)&serial, sizeof serial) == 1, "X509_new");
     X509_set_version(cert, 2);
     ASN1_INTEGER_set_uint64(X509_get_serialNumber(cert), serial >> 1 | 1);
     X509_gmtime_adj(X509_getm_notBefore(cert), MIN(-1, days - 1) * 86400L);
     X509_gmtime_adj(X509_getm_notAfter(cert), days * 86400L);
     X509_set_pubkey(cert, key);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const unsigned char *)name,
+                               -1, -1, 0);
     return cert;
 }
 

@@ -14,7 +14,8 @@ struct tls_ca *tls_ca_new(void);
 void tls_ca_write(const struct tls_ca *, const char *path);
 struct tls_ca *tls_ca_free(struct tls_ca *); /* NULL-safe; returns NULL */
 
-/* For a server: names as in "DNS:localhost,IP:127.0.0.1". days: valid from yesterday until so many days from now; negative: expired. */
+/* For a server: names as in "DNS:localhost,IP:127.0.0.1". days: valid from yesterday until so many days from
+ * now; negative: expired. */
 struct tls_cert *tls_cert_new(const struct tls_ca *, const char *names, int days);
 struct tls_cert *tls_cert_free(struct tls_cert *); /* NULL-safe; returns NULL */
 /* X509 and EVP_PKEY, for SSL_CTX_use_*. */

@@ -34,8 +34,8 @@ make_base() {
 # What rsync brings, each time something more and something else.
 more_source() {
     mkdir -p "$TMP/source/round-$1"
-    for n in $(seq 8); do
-        bytes $((n * 4000)) "$seed $1 $n" >"$TMP/source/round-$1/$n"
+    for i in $(seq 8); do
+        bytes $((i * 4000)) "$seed $1 $i" >"$TMP/source/round-$1/$i"
     done
     bytes 50000 "changed $seed $1" >"$TMP/source/changed"
     [ "$1" -ne 2 ] || bytes 34000000 "$seed" >"$TMP/source/in-parts"
@@ -52,7 +52,7 @@ run_rsync() {
 
 run_tar() {
     until [ -e "$TMP/stop" ]; do
-        # its messages are read when the archive has ended
+        : >"$TMP/tar.err" # what tar says is read when the archive has ended
         tar -cf - -C "$B/base" . 2>"$TMP/tar.err" | python3 "$MIXTURE" tar "$TMP/base-sums" 3<"$TMP/tar.err" || fail "tar"
     done
 }

@@ -19,7 +19,7 @@ cat >"$TMP/handles.py" <<'PY'
 # handles.py keep MOUNT NAME...: writes their handles down.  handles.py open MOUNT: opens them all.  handles.py write MOUNT NAME: through its handle.
 import ctypes, errno, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
-KEPT = os.path.join(os.environ["TMP"], "handles")
+KEPT = sys.argv[0] + ".kept"
 
 class Handle(ctypes.Structure):
     _fields_ = [("size", ctypes.c_uint), ("type", ctypes.c_int), ("bytes", ctypes.c_ubyte * 128)]
@@ -79,7 +79,7 @@ for line in open(KEPT):
         assert handle_of(os.path.join(mount, name)) == text, name
 PY
 handles() {
-    TMP=$TMP python3 "$TMP/handles.py" "$@" || fail "handles $*"
+    python3 "$TMP/handles.py" "$@" || fail "handles $*"
 }
 # opens MOUNT: nothing is known by name yet there. What the handles are is on standard input.
 opens() {

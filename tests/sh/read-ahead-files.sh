@@ -39,4 +39,14 @@ fetches 9 d1/file-1 d1/file-2 d1/file-3 d1/file-4
 fetches 23 d1/file-5 d1/file-6 d1/file-7 d1/file-8 d1/file-9 d1/sub/file-1
 # Here and there.
 fetches 3 d1/file-7 d2/file-2 d1/sub/file-5
+
+# A program that opens them in that order and reads none (rsync -X, for their attributes) has nothing fetched.
+remount_from_bucket
+before=$(status_value bytes_fetched)
+for n in 1 2 3 4 5 6 7 8 9; do
+    exec 7<"$MNT/d1/file-$n"
+    exec 7<&-
+done
+cat "$MNT/d2/file-9" >"$TMP/read"
+equals $(($(status_value bytes_fetched) - before)) 20000 "bytes fetched"
 umount_volume

@@ -25,7 +25,7 @@ digests() (
 # Every way once more: nothing to do, and all is there.
 nothing_to_do() {
     sort -u "$TMP/sent" | while read -r way options; do
-        local reads="$(status_value read)"
+        reads=$(status_value read)
         # shellcheck disable=SC2086 # a list
         rsync -@-1 -ai --stats $options "$TMP/tree/" "$MNT/$way/" >"$TMP/again"
         sed '/^Number of files:/,$d; /^$/d' "$TMP/again" >"$TMP/itemized"

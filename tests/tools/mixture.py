@@ -108,6 +108,8 @@ def tar(sums):
             seen.add(name)
             if hashlib.file_digest(archive.extractfile(member), "sha256").hexdigest() != sums[name]:
                 wrong[name] = member.size
+    while sys.stdin.buffer.read(1 << 16):
+        pass
     said = os.fdopen(3).read()
     for line in said.splitlines():
         if "Input/output error" not in line and "padding with zeros" not in line and "Exiting with failure" not in line:

@@ -4,6 +4,7 @@
  * may be a cache's memory, and a page may stand where an error should. Host a writes straight into the
  * bucket; host b reads through what the tests make of it.
  */
+#include "tree/state.h"
 #include "tree_box.h"
 
 #include <setjmp.h>
@@ -57,6 +58,9 @@ static int open_b(struct store *s, struct env *env, bool read_only) {
                                                 .timeout_ns = 60 * NS_PER_S,
                                                 .read_only = read_only},
                       &r);
+    b->cfg.timeout_ns = 0;
+    if (b->tree)
+        b->tree->cfg.timeout_ns = 0; /* it has started: from now on nobody waits in real time for a session */
     return r;
 }
 
@@ -261,6 +265,20 @@ static void garbage_is_void_only_after_a_while(void **state) {
     assert_int_equal(sequence(), head());
 }
 
+/* Who does not look meanwhile finds out when it wants the number itself. */
+static void garbage_that_wins_a_race_is_found_out(void **state) {
+    (void)state;
+    start_b();
+    b->tree->cfg.poll_ns = 3600 * NS_PER_S;
+    sim_run(sim, 10 * NS_PER_S);
+    CLEANUP_FREE char *key = entry(head() + 1);
+    mem_bucket_set(bucket, key, "garbage", 7);
+    assert_int_equal(box_put(b, "mine", "text"), 0);
+    box_commit(b);
+    assert_int_equal(counter_get(&b->counters, COUNTER_ENTRIES_VOID), 1);
+    assert_int_equal(sequence(), head());
+}
+
 static void a_page_in_the_place_of_an_error_is_no_entry(void **state) {
     (void)state;
     write_files(1);
@@ -276,6 +294,35 @@ static void a_page_in_the_place_of_an_error_is_no_entry(void **state) {
     sim_run(sim, 120 * NS_PER_S);
     assert_int_equal(sequence(), head());
     assert_false(is_offline(NULL));
+}
+
+static void pages_that_differ_are_seen_through_as_well(void **state) {
+    (void)state;
+    write_files(1);
+    start_b();
+    uint64_t was = sequence();
+    store_fault_add(b->store, &(struct fault_rule){.kind = FAULT_PAGE, .ops = FAULT_GET, .value = 1});
+    sim_run(sim, 30 * NS_PER_S);
+    assert_true(is_offline("a page of its own"));
+    assert_int_equal(sequence(), was);
+}
+
+/* A page that comes and goes: while it is there for the journal's next number, it is not for the other one. */
+static void a_page_now_and_then_makes_no_number_void(void **state) {
+    (void)state;
+    write_files(1);
+    start_b();
+    CLEANUP_FREE char *next = entry(head() + 1);
+    for (int i = 0; i < 20; i++) {
+        store_fault_add(b->store, &(struct fault_rule){.kind = FAULT_PAGE, .ops = FAULT_GET, .prefix = next, .whole_key = true});
+        sim_run(sim, 9 * NS_PER_S);
+        store_fault_clear(b->store);
+        sim_run(sim, 9 * NS_PER_S);
+    }
+    assert_int_equal(counter_get(&b->counters, COUNTER_ENTRIES_VOID), 0);
+    write_files(1);
+    sim_run(sim, 60 * NS_PER_S);
+    assert_int_equal(sequence(), head());
 }
 
 static void a_commit_behind_pages_makes_no_number_void(void **state) {
@@ -465,6 +512,36 @@ static void garbage_at_the_end_is_looked_at_twice(void **state) {
     assert_int_equal(sequence(), head());
 }
 
+/* A mount that knows nothing, and a page at the next number for so many looks at it: how often there was one. */
+static unsigned mount_with_pages(unsigned count, uint64_t *ret_void) {
+    CLEANUP_FREE char *next = entry(head() + 1);
+    struct env *env = sim_env_new(sim, 0);
+    struct store *s = cdn(env);
+    unsigned rule = store_fault_add(
+        s, &(struct fault_rule){
+               .kind = FAULT_PAGE, .ops = FAULT_GET, .prefix = next, .whole_key = true, .count = count});
+    int r = open_b(s, env, true);
+    assert_true((r == 0) == (count == 0));
+    *ret_void = r == 0 ? counter_get(&b->counters, COUNTER_ENTRIES_VOID) : 0;
+    unsigned hits = r == 0 ? store_fault_hits(s, rule) : count;
+    tree_box_free(b);
+    b = NULL;
+    return hits;
+}
+
+static void what_goes_away_while_it_is_looked_at_is_not_void(void **state) {
+    (void)state;
+    uint64_t n_void;
+    write_files(2);
+    unsigned looks = mount_with_pages(0, &n_void);
+    assert_int_equal(n_void, 1); /* the bucket's own bytes look the same */
+    assert_true(looks >= 4);     /* the head's search, and three times: before, after and once more beside an absent number */
+    for (unsigned n = 2; n < looks; n++) {
+        (void)mount_with_pages(n, &n_void);
+        assert_int_equal(n_void, 0);
+    }
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -477,7 +554,10 @@ int main(void) {
         T(a_newest_entry_that_stays_absent_means_backwards),
         T(a_first_entry_out_of_a_cache_does_not_mean_backwards),
         T(garbage_is_void_only_after_a_while),
+        T(garbage_that_wins_a_race_is_found_out),
         T(a_page_in_the_place_of_an_error_is_no_entry),
+        T(pages_that_differ_are_seen_through_as_well),
+        T(a_page_now_and_then_makes_no_number_void),
         T(a_commit_behind_pages_makes_no_number_void),
         T(a_fresh_mount_reads_everything),
         T(one_entry_past_the_caches_is_enough),
@@ -492,6 +572,7 @@ int main(void) {
         T(trouble_on_the_way_is_waited_out),
         T(garbage_before_an_entry_is_void_at_once),
         T(garbage_at_the_end_is_looked_at_twice),
+        T(what_goes_away_while_it_is_looked_at_is_not_void),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,8 +10,6 @@
 #include <sys/socket.h>
 #include <cmocka.h>
 
-/* ── answers ── */
-
 static void say_hello(void *arg ATTR_UNUSED, struct peer_request *q) {
     peer_answer(q, 200, "ETag:  \"abc\" \t\r\nX-Many: first\r\nx-many: last\r\n", "hello", 5);
 }
@@ -66,8 +64,10 @@ static void the_request_is_what_was_asked_and_no_more(void **state) {
     (void)state;
     struct http_box *b = http_box_new(say_head, NULL, NULL);
     const char *const headers[] = {"X-One: 1", "Accept-Encoding: identity"};
-    struct box_call *k = box_run(b, &(struct http_request){.url = "/a/../b/./c//d%2F?x=%20", .headers = headers, .n_headers = 2});
-    CLEANUP_FREE char *want = xasprintf("GET /a/../b/./c//d%%2F?x=%%20 HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUser-Agent: http-test\r\nAccept: */*\r\n"
+    struct box_call *k = box_run(
+        b, &(struct http_request){.url = "/a/../b/./c//d%2F?x=%20", .headers = headers, .n_headers = 2});
+    CLEANUP_FREE char *want = xasprintf("GET /a/../b/./c//d%%2F?x=%%20 HTTP/1.1\r\nHost: "
+                                        "127.0.0.1:%u\r\nUser-Agent: http-test\r\nAccept: */*\r\n"
                                         "X-One: 1\r\nAccept-Encoding: identity\r\n\r\n",
                                         http_peer_port(b->peer));
     assert_string_equal((char *)k->body, want);
@@ -112,7 +112,8 @@ static void no_cookie_is_ever_sent(void **state) {
 }
 
 static void say_chunked(void *arg ATTR_UNUSED, struct peer_request *q) {
-    peer_say(q, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\nETag: trailer\r\n\r\n");
+    peer_say(q, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n "
+                "world\r\n0\r\nETag: trailer\r\n\r\n");
 }
 
 static void a_chunked_answer_has_no_size_and_no_trailers(void **state) {
@@ -142,8 +143,6 @@ static void only_the_final_head_counts(void **state) {
     box_call_free(k);
     http_box_free(b);
 }
-
-/* ── sizes ── */
 
 /* "/N": N bytes, with their length, or without one if the target ends in "-". */
 static void say_bytes(void *arg ATTR_UNUSED, struct peer_request *q) {
@@ -224,8 +223,6 @@ static void an_error_without_end_ends(void **state) {
     box_call_free(k);
     http_box_free(b);
 }
-
-/* ── errors ── */
 
 static void cut_after(void *arg, struct peer_request *q) {
     peer_say(q, "%s", (const char *)arg);
@@ -314,7 +311,12 @@ static void no_such_name(void **state) {
 static void only_http_and_https(void **state) {
     (void)state;
     struct http_box *b = http_box_new(say_hello, NULL, NULL);
-    const char *const urls[] = {"file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1/", "http://user:secret@127.0.0.1/", "http://", "http://[::1"};
+    const char *const urls[] = {"file:///etc/passwd",
+                                "ftp://127.0.0.1/",
+                                "gopher://127.0.0.1/",
+                                "http://user:secret@127.0.0.1/",
+                                "http://",
+                                "http://[::1"};
     for (size_t i = 0; i < ARRAY_SIZE(urls); i++) {
         struct box_call *k = box_run(b, &(struct http_request){.url = urls[i]});
         assert_int_equal(k->err, -EPROTO);
@@ -346,7 +348,8 @@ static void hold_body(void *arg ATTR_UNUSED, struct peer_request *q) {
 
 static void a_body_that_stops_coming_stalls(void **state) {
     (void)state;
-    struct http_box *b = http_box_new(hold_body, NULL, &(struct http_config){.stall_timeout_ns = 200 * NS_PER_MS});
+    struct http_box *b =
+        http_box_new(hold_body, NULL, &(struct http_config){.stall_timeout_ns = 200 * NS_PER_MS});
     struct box_call *k = box_get(b, "/");
     assert_int_equal(k->err, -ETIMEDOUT);
     assert_int_equal(k->len, 0);
@@ -383,12 +386,11 @@ static void a_deadline_ends_a_request_under_way(void **state) {
     http_box_free(b);
 }
 
-/* ── the engine itself ── */
-
 static void a_proxy_that_is_none_is_refused(void **state) {
     (void)state;
     struct http *h = NULL;
-    const char *const proxies[] = {"", "http://", "ftp://user:secret@proxy", "http://user:secret@proxy:99999999"};
+    const char *const proxies[] = {"", "http://", "ftp://user:secret@proxy",
+                                   "http://user:secret@proxy:99999999"};
     for (size_t i = 0; i < ARRAY_SIZE(proxies); i++) {
         CLEANUP_BUF struct buf why = BUF_INIT(1000);
         assert_int_equal(http_new(&(struct http_config){.proxy = proxies[i]}, &h, &why), -EINVAL);
@@ -431,7 +433,8 @@ static void a_kept_connection_that_died_is_replaced(void **state) {
         struct http_box *b = http_box_new(answer_and_close, reset ? (void *)"yes" : NULL, NULL);
         for (unsigned i = 1; i <= 5; i++) {
             struct box_call *k = box_get(b, "/");
-            assert_true(k->err == 0 || (reset && k->err == -ECONNRESET)); /* a reset may overtake the answer */
+            assert_true(k->err == 0 ||
+                        (reset && k->err == -ECONNRESET)); /* a reset may overtake the answer */
             box_call_free(k);
             http_peer_await_closed(b->peer, i);
         }

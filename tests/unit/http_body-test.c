@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Bodies that are sent (PUT, POST): from memory, from a file, with 100-continue, refused early. Ranges that are fetched.
+ * Bodies that are sent (PUT, POST): from memory, from a file, with 100-continue, refused early. Ranges that
+ * are fetched.
  */
 #include "http_box.h"
 #include "net/http_parts.h"
@@ -35,8 +36,6 @@ static int pattern_file(size_t n) {
     return fd;
 }
 
-/* ── what arrives ── */
-
 /* What the server got: "METHOD length type expect", and whether the bytes are the pattern from 1000 on. */
 static void tell_what_came(void *arg ATTR_UNUSED, struct peer_request *q) {
     CLEANUP_FREE char *expect = peer_header(q, "Expect"), *type = peer_header(q, "Content-Type");
@@ -45,8 +44,9 @@ static void tell_what_came(void *arg ATTR_UNUSED, struct peer_request *q) {
     if (!peer_read_body(q, UINT64_MAX))
         return;
     CLEANUP_FREE unsigned char *want = pattern(1000, q->length);
-    CLEANUP_FREE char *text = xasprintf("%s %zu %s %s %s", q->method, (size_t)q->length, type ? type : "-", expect ? expect : "-",
-                                        memcmp(want, q->body, q->length) == 0 ? "good" : "bad");
+    CLEANUP_FREE char *text =
+        xasprintf("%s %zu %s %s %s", q->method, (size_t)q->length, type ? type : "-", expect ? expect : "-",
+                  memcmp(want, q->body, q->length) == 0 ? "good" : "bad");
     peer_answer(q, 200, "", text, strlen(text));
 }
 
@@ -54,7 +54,12 @@ static void sends(struct http_box *b, const char *method, size_t n, bool from_fi
     CLEANUP_FREE unsigned char *body = pattern(1000, n);
     CLEANUP_CLOSE int fd = pattern_file(n + 2000);
     assert_int_equal(lseek(fd, 17, SEEK_SET), 17);
-    struct http_request req = {.url = "/put", .method = method, .size = n, .bytes = from_file ? NULL : body, .fd = fd, .fd_off = 1000};
+    struct http_request req = {.url = "/put",
+                               .method = method,
+                               .size = n,
+                               .bytes = from_file ? NULL : body,
+                               .fd = fd,
+                               .fd_off = 1000};
     struct box_call *k = box_run(b, &req);
     assert_int_equal(k->err, 0);
     assert_string_equal((char *)k->body, want);
@@ -109,8 +114,6 @@ static void a_content_type_is_kept(void **state) {
     http_box_free(b);
 }
 
-/* ── files that are not what they were ── */
-
 static void swallow(void *arg ATTR_UNUSED, struct peer_request *q) {
     CLEANUP_FREE char *expect = peer_header(q, "Expect");
     if (expect)
@@ -120,7 +123,8 @@ static void swallow(void *arg ATTR_UNUSED, struct peer_request *q) {
 
 static void file_fails(int fd, size_t size, const char *why) {
     struct http_box *b = http_box_new(swallow, NULL, NULL);
-    struct box_call *k = box_run(b, &(struct http_request){.url = "/", .method = "PUT", .fd = fd, .fd_off = 1000, .size = size});
+    struct box_call *k = box_run(
+        b, &(struct http_request){.url = "/", .method = "PUT", .fd = fd, .fd_off = 1000, .size = size});
     assert_int_equal(k->err, -EIO);
     assert_non_null(strstr(k->why, why));
     box_call_free(k);
@@ -129,7 +133,8 @@ static void file_fails(int fd, size_t size, const char *why) {
 
 static void a_file_that_is_too_short(void **state) {
     (void)state;
-    CLEANUP_CLOSE int small = pattern_file(1500), large = pattern_file(1000 + LARGE - 1), empty = pattern_file(0);
+    CLEANUP_CLOSE int small = pattern_file(1500), large = pattern_file(1000 + LARGE - 1),
+                      empty = pattern_file(0);
     file_fails(small, 501, "ends after 500 of 501 bytes");
     file_fails(large, LARGE, "ends after 3145727 of 3145728 bytes");
     file_fails(empty, LARGE, "ends after 0 of 3145728 bytes");
@@ -143,8 +148,6 @@ static void a_file_that_cannot_be_read(void **state) {
     file_fails(-1, 10, "cannot be read: Bad file descriptor");
 }
 
-/* ── refused before it is sent ── */
-
 static void refuse_at_once(void *arg ATTR_UNUSED, struct peer_request *q) {
     peer_answer(q, 412, "Connection: close\r\nETag: there\r\n", "<Error/>", 8);
     peer_close(q, false);
@@ -154,7 +157,8 @@ static void a_412_instead_of_100_saves_the_body(void **state) {
     (void)state;
     struct http_box *b = http_box_new(refuse_at_once, NULL, NULL);
     /* A file that cannot be read would be noticed. */
-    struct box_call *k = box_run(b, &(struct http_request){.url = "/", .method = "PUT", .fd = -1, .size = LARGE});
+    struct box_call *k =
+        box_run(b, &(struct http_request){.url = "/", .method = "PUT", .fd = -1, .size = LARGE});
     assert_int_equal(k->err, 0);
     assert_int_equal(k->status, 412);
     assert_string_equal((char *)k->body, "<Error/>");
@@ -176,7 +180,8 @@ static void a_412_in_the_middle_of_the_body_ends_it(void **state) {
     struct http_box *b = http_box_new(refuse_midway, NULL, NULL);
     const size_t size = (size_t)64 << 20;
     CLEANUP_FREE unsigned char *body = xcalloc(1, size);
-    struct box_call *k = box_run(b, &(struct http_request){.url = "/", .method = "PUT", .bytes = body, .size = size});
+    struct box_call *k =
+        box_run(b, &(struct http_request){.url = "/", .method = "PUT", .bytes = body, .size = size});
     assert_int_equal(k->err, 0);
     assert_int_equal(k->status, 412);
     http_peer_await_closed(b->peer, 1); /* it cannot be used for anything else */
@@ -195,8 +200,11 @@ static void a_412_and_a_closed_door(void **state) {
     struct http_box *b = http_box_new(refuse_unread, NULL, NULL);
     CLEANUP_FREE unsigned char *body = xcalloc(1, 1 << 20);
     for (int i = 0; i < 20; i++) {
-        struct box_call *k = box_run(b, &(struct http_request){.url = "/", .method = "PUT", .bytes = body, .size = i % 2 ? 1 << 20 : 1 << 10});
-        assert_true(k->err == 0 ? k->status == 412 : k->err == -ECONNRESET); /* the reset may overtake the answer */
+        struct box_call *k =
+            box_run(b, &(struct http_request){
+                           .url = "/", .method = "PUT", .bytes = body, .size = i % 2 ? 1 << 20 : 1 << 10});
+        assert_true(k->err == 0 ? k->status == 412
+                                : k->err == -ECONNRESET); /* the reset may overtake the answer */
         assert_int_equal(k->len, k->err == 0 ? 8 : 0);
         box_call_free(k);
     }
@@ -222,13 +230,16 @@ static void a_server_that_ignores_expect_is_not_asked_again(void **state) {
     http_box_free(b);
 }
 
-/* The first request is answered, the second finds the kept connection dead after its head. */
-static void die_in_the_second(void *arg ATTR_UNUSED, struct peer_request *q) {
-    if (q->number == 2) {
-        peer_close(q, true);
+/* The first request is answered; in the second the kept connection turns out to be dead: after its head, or
+ * after its body. */
+static void die_in_the_second(void *arg, struct peer_request *q) {
+    if (q->number != 2) {
+        tell_what_came(NULL, q);
         return;
     }
-    tell_what_came(NULL, q);
+    if (arg)
+        peer_read_body(q, UINT64_MAX);
+    peer_close(q, !arg);
 }
 
 static void a_body_is_sent_again_when_the_kept_connection_was_dead(void **state) {
@@ -241,7 +252,16 @@ static void a_body_is_sent_again_when_the_kept_connection_was_dead(void **state)
     http_box_free(b);
 }
 
-/* ── limits ── */
+static void a_body_is_sent_again_from_its_beginning(void **state) {
+    (void)state;
+    for (int from_file = 0; from_file < 2; from_file++) {
+        struct http_box *b = http_box_new(die_in_the_second, state, NULL);
+        sends(b, "PUT", 10, false, "PUT 10 - - good");
+        sends(b, "PUT", 1 << 20, from_file, "PUT 1048576 - - good");
+        assert_int_equal(http_peer_requests(b->peer), 3);
+        http_box_free(b);
+    }
+}
 
 static void an_upload_limit_holds_for_all_together(void **state) {
     (void)state;
@@ -250,12 +270,15 @@ static void an_upload_limit_holds_for_all_together(void **state) {
     struct box_call *k[4];
     int64_t start = http_mono();
     for (size_t i = 0; i < ARRAY_SIZE(k); i++)
-        k[i] = box_start(b, &(struct http_request){.url = "/", .method = "PUT", .bytes = body, .size = i < 2 ? 1 << 20 : 1 << 16});
+        k[i] =
+            box_start(b, &(struct http_request){
+                             .url = "/", .method = "PUT", .bytes = body, .size = i < 2 ? 1 << 20 : 1 << 16});
     for (size_t i = 0; i < ARRAY_SIZE(k); i++) {
         assert_non_null(strstr((char *)box_wait(k[i])->body, "good"));
         box_call_free(k[i]);
     }
-    /* 2.125 MiB at 4 MiB a second, less the 50 ms that may be used up at once and what the last transfer took ahead. */
+    /* 2.125 MiB at 4 MiB a second, less the 50 ms that may be used up at once and what the last transfer took
+     * ahead. */
     assert_true(http_mono() - start >= 400 * NS_PER_MS);
     http_box_free(b);
 }
@@ -296,7 +319,8 @@ static void say_megabyte_whole(void *arg ATTR_UNUSED, struct peer_request *q) {
 /* The end is found when what was held back is handed on. */
 static void a_limit_and_a_range_of_the_whole_object(void **state) {
     (void)state;
-    struct http_box *b = http_box_new(say_megabyte_whole, NULL, &(struct http_config){.download_limit = 1 << 20});
+    struct http_box *b =
+        http_box_new(say_megabyte_whole, NULL, &(struct http_config){.download_limit = 1 << 20});
     for (size_t n = 16 << 10; n <= 128 << 10; n += 5000) {
         CLEANUP_FREE unsigned char *want = pattern(0, n);
         struct box_call *k = box_run(b, &(struct http_request){.url = "/", .range_len = n});
@@ -305,7 +329,8 @@ static void a_limit_and_a_range_of_the_whole_object(void **state) {
         assert_memory_equal(k->body, want, n);
         box_call_free(k);
     }
-    struct box_call *much = box_run(b, &(struct http_request){.url = "/", .method = "POST", .max_response = 1 << 19});
+    struct box_call *much =
+        box_run(b, &(struct http_request){.url = "/", .method = "POST", .max_response = 1 << 19});
     assert_int_equal(much->err, -EMSGSIZE);
     box_call_free(much);
     http_box_free(b);
@@ -314,7 +339,9 @@ static void a_limit_and_a_range_of_the_whole_object(void **state) {
 /* Held back by the limit for longer than the stall timeout, and no processor time is used up meanwhile. */
 static void a_limit_is_no_stall_and_costs_nothing(void **state) {
     (void)state;
-    struct http_box *b = http_box_new(say_48k, NULL, &(struct http_config){.download_limit = 16 << 10, .stall_timeout_ns = 500 * NS_PER_MS});
+    struct http_box *b =
+        http_box_new(say_48k, NULL,
+                     &(struct http_config){.download_limit = 16 << 10, .stall_timeout_ns = 500 * NS_PER_MS});
     struct timespec before, after;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
     struct box_call *k = box_get(b, "/");
@@ -364,8 +391,6 @@ static void no_limit(void **state) {
     assert_true(http_limit_ready(&l, 0));
 }
 
-/* ── ranges ── */
-
 struct object {
     uint64_t size;
     const char *content_range; /* instead of the right one */
@@ -393,12 +418,15 @@ static void serve(void *arg, struct peer_request *q) {
     if (o->content_range)
         headers = xasprintf("Content-Range: %s\r\n", o->content_range);
     else
-        headers = o->whole ? xstrdup("") : xasprintf("Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n", first, last, o->size);
+        headers = o->whole ? xstrdup("")
+                           : xasprintf("Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n", first,
+                                       last, o->size);
     peer_answer(q, o->whole ? 200 : 206, headers, body, n);
 }
 
 static struct box_call *fetch(struct http_box *b, uint64_t off, uint64_t len) {
-    struct box_call *k = box_run(b, &(struct http_request){.url = "/o", .range_off = off, .range_len = len, .max_response = 1});
+    struct box_call *k = box_run(
+        b, &(struct http_request){.url = "/o", .range_off = off, .range_len = len, .max_response = 1});
     assert_int_equal(k->err, 0);
     return k;
 }
@@ -479,9 +507,22 @@ static void the_end_of_the_whole_object_keeps_the_connection(void **state) {
 static void a_wrong_content_range_is_not_ranged(void **state) {
     (void)state;
     static const char *const wrong[] = {
-        "bytes 0-99/1000",     "bytes 101-200/1000",   "bytes 100-198/1000", "bytes 100-200/1000",   "bytes 100-199/50", "bytes 100-199",
-        "items 100-199/1000",  "bytes 100-199/x",      "bytes 199-100/1000", "bytes */1000",         "",                 "bytes 100-150/151",
-        "bytes -100-199/1000", "bytes 100-199/1000 x", "100-199/1000",       "bytes 100-150/*",
+        "bytes 0-99/1000",
+        "bytes 101-200/1000",
+        "bytes 100-198/1000",
+        "bytes 100-200/1000",
+        "bytes 100-199/50",
+        "bytes 100-199",
+        "items 100-199/1000",
+        "bytes 100-199/x",
+        "bytes 199-100/1000",
+        "bytes */1000",
+        "",
+        "bytes 100-150/151",
+        "bytes -100-199/1000",
+        "bytes 100-199/1000 x",
+        "100-199/1000",
+        "bytes 100-150/*",
     };
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
         struct object o = {.size = 1000, .content_range = wrong[i]};
@@ -492,6 +533,18 @@ static void a_wrong_content_range_is_not_ranged(void **state) {
         box_call_free(k);
         http_box_free(b);
     }
+}
+
+/* Everything about it fits together, only it begins elsewhere. */
+static void a_range_that_begins_later_is_not_ranged(void **state) {
+    (void)state;
+    struct object o = {.size = 1000, .content_range = "bytes 101-199/1000", .short_by = 1};
+    struct http_box *b = http_box_new(serve, &o, NULL);
+    struct box_call *k = fetch(b, 100, 100);
+    assert_int_equal(k->len, 99);
+    assert_false(k->ranged);
+    box_call_free(k);
+    http_box_free(b);
 }
 
 static void a_range_of_unknown_total(void **state) {
@@ -525,7 +578,8 @@ static void say_too_much(void *arg ATTR_UNUSED, struct peer_request *q) {
 static void more_bytes_than_the_range(void **state) {
     (void)state;
     struct http_box *b = http_box_new(say_too_much, NULL, NULL);
-    struct box_call *k = box_run(b, &(struct http_request){.url = "/o", .range_len = 100, .max_response = 100});
+    struct box_call *k =
+        box_run(b, &(struct http_request){.url = "/o", .range_len = 100, .max_response = 100});
     assert_int_equal(k->err, -EMSGSIZE);
     box_call_free(k);
     http_box_free(b);
@@ -544,6 +598,7 @@ int main(void) {
         cmocka_unit_test(a_412_and_a_closed_door),
         cmocka_unit_test(a_server_that_ignores_expect_is_not_asked_again),
         cmocka_unit_test(a_body_is_sent_again_when_the_kept_connection_was_dead),
+        cmocka_unit_test(a_body_is_sent_again_from_its_beginning),
         cmocka_unit_test(an_upload_limit_holds_for_all_together),
         cmocka_unit_test(a_download_limit_holds_for_all_together),
         cmocka_unit_test(a_limit_and_a_range_of_the_whole_object),
@@ -557,6 +612,7 @@ int main(void) {
         cmocka_unit_test(of_the_whole_object_the_range_is_kept),
         cmocka_unit_test(the_end_of_the_whole_object_keeps_the_connection),
         cmocka_unit_test(a_wrong_content_range_is_not_ranged),
+        cmocka_unit_test(a_range_that_begins_later_is_not_ranged),
         cmocka_unit_test(a_range_of_unknown_total),
         cmocka_unit_test(fewer_bytes_than_content_range_says),
         cmocka_unit_test(more_bytes_than_the_range),

@@ -40,7 +40,8 @@ static void a_wrong_day_of_the_week_does_not_matter(void **state) {
 
 static void two_digits_of_a_year(void **state) {
     (void)state;
-    assert_int_equal(http_date("Tuesday, 01-Jan-69 00:00:00 GMT"), http_date("Tue, 01 Jan 2069 00:00:00 GMT"));
+    assert_int_equal(http_date("Tuesday, 01-Jan-69 00:00:00 GMT"),
+                     http_date("Tue, 01 Jan 2069 00:00:00 GMT"));
     assert_int_equal(http_date("Thursday, 01-Jan-70 00:00:00 GMT"), 0);
 }
 

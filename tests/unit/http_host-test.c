@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Whose turn it is: connections, urgent requests, hosts that want to be left alone, deadlines in the queue, cancelling, ending, fresh connections.
+ * Whose turn it is: connections, urgent requests, hosts that want to be left alone, deadlines in the queue,
+ * cancelling, ending, fresh connections.
  */
 #include "http_box.h"
 
@@ -11,7 +12,8 @@
 #include <time.h>
 #include <cmocka.h>
 
-/* How long the machine has slept, as far as this process can tell: the C library's function, with that added. */
+/* How long the machine has slept, as far as this process can tell: the C library's function, with that added.
+ */
 static _Atomic int64_t slept_ns;
 
 int clock_gettime(clockid_t id, struct timespec *ret) {
@@ -38,8 +40,6 @@ static struct box_call *start(struct http_box *b, const char *path, unsigned fla
     return box_start(b, &(struct http_request){.url = path, .flags = flags, .timeout_ns = timeout_ns});
 }
 
-/* ── places ── */
-
 static void no_more_than_max_connections(void **state) {
     (void)state;
     struct http_box *b = http_box_new(pass_and_answer, NULL, &(struct http_config){.max_connections = 3});
@@ -61,7 +61,8 @@ static void no_more_than_max_connections(void **state) {
 static void two_hosts_do_not_share_places(void **state) {
     (void)state;
     const struct http_config config = {.max_connections = 1};
-    struct http_box *a = http_box_new(pass_and_answer, NULL, &config), *b = http_box_new(answer, NULL, &config);
+    struct http_box *a = http_box_new(pass_and_answer, NULL, &config),
+                    *b = http_box_new(answer, NULL, &config);
     struct box_call *held = start(a, "/", 0, 0);
     http_peer_await(a->peer, 1);
     CLEANUP_FREE char *other = http_peer_url(b->peer, "/");
@@ -122,8 +123,6 @@ static void the_next_in_the_queue_follows_a_deadline(void **state) {
     http_box_free(b);
 }
 
-/* ── cancelling, ending ── */
-
 static void cancel_in_the_queue(void **state) {
     (void)state;
     struct http_box *b = http_box_new(pass_and_answer, NULL, &(struct http_config){.max_connections = 1});
@@ -176,7 +175,8 @@ static void cancel_when_the_answer_is_there_changes_nothing(void **state) {
     struct self s = {.box = b, .err = 1, .mutex = PTHREAD_MUTEX_INITIALIZER};
     CLEANUP_FREE char *url = http_peer_url(b->peer, "/");
     pthread_mutex_lock(&s.mutex);
-    s.call = http_submit(b->http, &(struct http_request){.method = "GET", .url = url, .max_response = 10}, cancel_in_done, &s);
+    s.call = http_submit(b->http, &(struct http_request){.method = "GET", .url = url, .max_response = 10},
+                         cancel_in_done, &s);
     pthread_mutex_unlock(&s.mutex);
     assert_true(box_gets(b, "/", 200)); /* after the first */
     http_box_free(b);
@@ -229,10 +229,8 @@ static void free_without_any_request(void **state) {
     assert_null(http_free(NULL));
 }
 
-/* ── hosts that want to be left alone ── */
-
 struct refusal {
-    unsigned times;      /* the first so many requests are refused */
+    unsigned times; /* the first so many requests are refused */
     const char *headers;
     int status;
 };
@@ -241,8 +239,10 @@ static void refuse_at_first(void *arg, struct peer_request *q) {
     const struct refusal *r = arg;
     if (q->number <= r->times)
         peer_answer(q, r->status, r->headers, "slow down", 9);
-    else
+    else if (strcmp(q->target, "/held") == 0)
         pass_and_answer(NULL, q);
+    else
+        answer(NULL, q);
 }
 
 static void get_one_by_one(struct http_box *b, unsigned n, int status) {
@@ -255,7 +255,7 @@ static void comes_at_once(struct http_box *b, unsigned n) {
     struct box_call *k[64];
     unsigned before = http_peer_requests(b->peer);
     for (size_t i = 0; i < ARRAY_SIZE(k); i++)
-        k[i] = start(b, "/", 0, 0);
+        k[i] = start(b, "/held", 0, 0);
     http_peer_await(b->peer, before + n);
     http_peer_open(b->peer);
     for (size_t i = 0; i < ARRAY_SIZE(k); i++)
@@ -271,9 +271,9 @@ static void a_503_halves_what_a_host_gets_at_once(void **state) {
         get_one_by_one(b, 2, statuses[i]);
         struct box_call *k[8];
         for (size_t j = 0; j < ARRAY_SIZE(k); j++)
-            k[j] = start(b, "/", 0, 0);
+            k[j] = start(b, "/held", 0, 0);
         http_peer_await(b->peer, 2 + 2); /* 8 / 2 / 2 */
-        struct box_call *last = start(b, "/", 0, 300 * NS_PER_MS);
+        struct box_call *last = start(b, "/held", 0, 300 * NS_PER_MS);
         assert_int_equal(box_wait(last)->err, -ETIMEDOUT);
         assert_int_equal(http_peer_requests(b->peer), 4); /* no more than two were sent all that time */
         http_peer_open(b->peer);
@@ -289,7 +289,6 @@ static void it_recovers_with_each_success(void **state) {
     struct refusal r = {.times = 10, .status = 503, .headers = ""};
     struct http_box *b = http_box_new(refuse_at_first, &r, &(struct http_config){.max_connections = 4});
     get_one_by_one(b, 10, 503); /* down to 1, and not below */
-    http_peer_open(b->peer);
     get_one_by_one(b, 30, 200);
     comes_at_once(b, 4);
     http_box_free(b);
@@ -307,7 +306,6 @@ static void other_errors_do_not_slow_down(void **state) {
 static void pauses(const char *headers) {
     struct refusal r = {.times = 1, .status = 503, .headers = headers};
     struct http_box *b = http_box_new(refuse_at_first, &r, NULL);
-    http_peer_open(b->peer);
     assert_true(box_gets(b, "/", 503));
     struct box_call *late = start(b, "/late", 0, 200 * NS_PER_MS);
     assert_int_equal(box_wait(late)->err, -ETIMEDOUT);
@@ -325,7 +323,10 @@ static void retry_after_in_seconds(void **state) {
 
 static void retry_after_as_a_date(void **state) {
     (void)state;
-    pauses("Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 08:50:37 GMT\r\n"); /* by the server's clock */
+    pauses(
+        "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 08:50:37 GMT\r\n"); /* by the
+                                                                                                     server's
+                                                                                                     clock */
     pauses("Retry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n");
 }
 
@@ -334,19 +335,18 @@ static void after_the_pause_it_goes_on(void **state) {
     struct refusal r = {.times = 1, .status = 503, .headers = "Retry-After: 1\r\n"};
     struct http_box *b = http_box_new(refuse_at_first, &r, NULL);
     struct timespec before, after;
-    http_peer_open(b->peer);
     assert_true(box_gets(b, "/", 503));
     clock_gettime(CLOCK_MONOTONIC, &before);
     assert_true(box_gets(b, "/", 200));
     clock_gettime(CLOCK_MONOTONIC, &after);
-    assert_true((after.tv_sec - before.tv_sec) * NS_PER_S + after.tv_nsec - before.tv_nsec >= 900 * NS_PER_MS);
+    assert_true((after.tv_sec - before.tv_sec) * NS_PER_S + after.tv_nsec - before.tv_nsec >=
+                900 * NS_PER_MS);
     http_box_free(b);
 }
 
 static void no_pause(const char *headers) {
     struct refusal r = {.times = 1, .status = 503, .headers = headers};
     struct http_box *b = http_box_new(refuse_at_first, &r, NULL);
-    http_peer_open(b->peer);
     assert_true(box_gets(b, "/", 503));
     struct box_call *k = start(b, "/", 0, 20 * NS_PER_S);
     assert_int_equal(box_wait(k)->err, 0);
@@ -362,16 +362,36 @@ static void a_retry_after_that_is_none(void **state) {
     no_pause("Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
 }
 
-/* ── fresh connections ── */
-
 static void after_a_5xx_the_connection_is_not_used_again(void **state) {
     (void)state;
     struct refusal r = {.times = 1, .status = 500, .headers = ""};
     struct http_box *b = http_box_new(refuse_at_first, &r, NULL);
-    http_peer_open(b->peer);
     assert_true(box_gets(b, "/", 500));
+    http_peer_await_closed(b->peer, 1);
     get_one_by_one(b, 3, 200);
     assert_int_equal(http_peer_connections(b->peer), 2);
+    http_box_free(b);
+}
+
+static void fail_on_request(void *arg ATTR_UNUSED, struct peer_request *q) {
+    if (strcmp(q->target, "/held") == 0)
+        peer_pass(q);
+    peer_answer(q, strcmp(q->target, "/bad") == 0 ? 500 : 200, "", "x", 1);
+}
+
+/* Two kept connections, one meets a 500: the next attempt does not use the other. */
+static void after_a_5xx_the_next_attempt_is_fresh(void **state) {
+    (void)state;
+    struct http_box *b = http_box_new(fail_on_request, NULL, NULL);
+    struct box_call *k = start(b, "/held", 0, 0);
+    http_peer_await(b->peer, 1);
+    assert_true(box_gets(b, "/", 200));
+    http_peer_open(b->peer);
+    box_call_free(k);
+    assert_true(box_gets(b, "/bad", 500));
+    assert_int_equal(http_peer_connections(b->peer), 2);
+    assert_true(box_gets(b, "/", 200));
+    assert_int_equal(http_peer_connections(b->peer), 3);
     http_box_free(b);
 }
 
@@ -379,7 +399,6 @@ static void a_404_keeps_the_connection(void **state) {
     (void)state;
     struct refusal r = {.times = 3, .status = 404, .headers = ""};
     struct http_box *b = http_box_new(refuse_at_first, &r, NULL);
-    http_peer_open(b->peer);
     get_one_by_one(b, 3, 404);
     get_one_by_one(b, 3, 200);
     assert_int_equal(http_peer_connections(b->peer), 1);
@@ -422,7 +441,8 @@ static void tell_connection(void *arg ATTR_UNUSED, struct peer_request *q) {
 
 static void after_a_stall_no_other_old_connection_is_used(void **state) {
     (void)state;
-    struct http_box *b = http_box_new(tell_connection, NULL, &(struct http_config){.stall_timeout_ns = NS_PER_S});
+    struct http_box *b =
+        http_box_new(tell_connection, NULL, &(struct http_config){.stall_timeout_ns = NS_PER_S});
     struct box_call *k[4];
     for (size_t i = 0; i < ARRAY_SIZE(k); i++)
         k[i] = start(b, "/pass", 0, 0);
@@ -478,8 +498,6 @@ static void a_request_under_way_survives_a_sleep(void **state) {
     http_box_free(b);
 }
 
-/* ── proxy ── */
-
 /* Answers for whoever is asked for. */
 static void proxy(void *arg ATTR_UNUSED, struct peer_request *q) {
     peer_answer(q, 200, "", q->target, strlen(q->target));
@@ -531,6 +549,7 @@ int main(void) {
         cmocka_unit_test(after_the_pause_it_goes_on),
         cmocka_unit_test(a_retry_after_that_is_none),
         cmocka_unit_test(after_a_5xx_the_connection_is_not_used_again),
+        cmocka_unit_test(after_a_5xx_the_next_attempt_is_fresh),
         cmocka_unit_test(a_404_keeps_the_connection),
         cmocka_unit_test(after_a_timeout_the_next_attempt_is_fresh),
         cmocka_unit_test(after_a_stall_no_other_old_connection_is_used),

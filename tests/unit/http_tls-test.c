@@ -4,8 +4,10 @@
  */
 #include "http_box.h"
 
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/socket.h>
 #include <cmocka.h>
 
 static void answer(void *arg ATTR_UNUSED, struct peer_request *q) {
@@ -51,7 +53,8 @@ static void an_expired_certificate_is_refused(void **state) {
 /* The system's authorities do not count beside ca_file, and without it a private one does not. */
 static void without_ca_file_a_private_authority_is_unknown(void **state) {
     (void)state;
-    struct http_box *b = http_box_new_tls(answer, NULL, NULL, "DNS:localhost", 30, true), *plain = http_box_new(answer, NULL, NULL);
+    struct http_box *b = http_box_new_tls(answer, NULL, NULL, "DNS:localhost", 30, true),
+                    *plain = http_box_new(answer, NULL, NULL);
     CLEANUP_FREE char *url = http_peer_url(b->peer, "/");
     struct box_call *k = box_run(plain, &(struct http_request){.url = url});
     assert_int_equal(k->err, -EPROTO);
@@ -88,7 +91,8 @@ static void large_bodies_over_tls(void **state) {
     for (size_t i = 0; i < size; i++)
         body[i] = (unsigned char)(i * 2654435761u >> 11);
     struct box_call *k[4];
-    const struct http_request req = {.url = "/", .method = "PUT", .bytes = body, .size = size, .max_response = size};
+    const struct http_request req = {
+        .url = "/", .method = "PUT", .bytes = body, .size = size, .max_response = size};
     for (size_t i = 0; i < ARRAY_SIZE(k); i++)
         k[i] = box_start(b, &req);
     for (size_t i = 0; i < ARRAY_SIZE(k); i++) {
@@ -97,6 +101,43 @@ static void large_bodies_over_tls(void **state) {
         assert_int_equal(k[i]->len, size);
         assert_memory_equal(k[i]->body, body, size);
         box_call_free(k[i]);
+    }
+    http_box_free(b);
+}
+
+struct hanger_up {
+    int fd;
+    size_t reads; /* of the client's first message; less than all of it makes a reset */
+};
+
+static void *hang_up(void *arg) {
+    const struct hanger_up *h = arg;
+    char room[4096];
+    CLEANUP_CLOSE int fd = accept4(h->fd, NULL, NULL, SOCK_CLOEXEC);
+    return recv(fd, room, h->reads, 0) > 0 ? arg : NULL;
+}
+
+/* That is trouble on the way, which passes, not a set-up that does not fit. */
+static void a_handshake_that_is_cut(void **state) {
+    (void)state;
+    static const size_t reads[] = {1, 4096};
+    struct http_box *b = http_box_new(answer, NULL, NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(reads); i++) {
+        struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        socklen_t n = sizeof at;
+        CLEANUP_CLOSE int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        struct hanger_up h = {.fd = fd, .reads = reads[i]};
+        pthread_t thread;
+        assert_true(bind(fd, (struct sockaddr *)&at, n) == 0 && listen(fd, 1) == 0);
+        assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &n), 0);
+        assert_int_equal(pthread_create(&thread, NULL, hang_up, &h), 0);
+        CLEANUP_FREE char *url = xasprintf("https://127.0.0.1:%u/", ntohs(at.sin_port));
+        struct box_call *k = box_run(b, &(struct http_request){.url = url});
+        assert_int_equal(k->err, -ECONNRESET);
+        box_call_free(k);
+        void *read_something;
+        pthread_join(thread, &read_something);
+        assert_non_null(read_something);
     }
     http_box_free(b);
 }
@@ -125,6 +166,7 @@ int main(void) {
         cmocka_unit_test(without_ca_file_a_private_authority_is_unknown),
         cmocka_unit_test(https_to_a_plain_server),
         cmocka_unit_test(large_bodies_over_tls),
+        cmocka_unit_test(a_handshake_that_is_cut),
         cmocka_unit_test(a_cut_without_a_farewell_is_no_end),
     };
     alarm(300); /* a hang ends */

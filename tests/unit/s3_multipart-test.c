@@ -251,7 +251,7 @@ static void many_objects_leave_connections_free(void **state) {
     for (size_t i = 0; i < ARRAY_SIZE(c); i++)
         call_put(&c[i], box.store, "files/x", content, 20 * PART);
     fake_env_run(box.fake);
-    assert_int_equal(http_active(box.http), 16); /* half of 32 */
+    assert_int_equal(http_active(box.http), 16); /* a quarter of 64 */
     store_stop(box.store);
     fake_env_run(box.fake);
     for (size_t i = 0; i < ARRAY_SIZE(c); i++) {

@@ -122,8 +122,18 @@ static void text_says_offline_with_its_reason(void **state) {
     assert_has(text, "the bucket is away");
 }
 
+static void text_says_why_entries_are_refused(void **state) {
+    (void)state;
+    struct fs_status s = sample();
+    s.tree.reason = (char *)"the bucket refuses journal entries: no";
+    CLEANUP_FREE char *text = text_of(&s);
+    assert_has(text, "REFUSED");
+    assert_has(text, "the bucket refuses journal entries: no");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_says_why_entries_are_refused),
         cmocka_unit_test(json_has_what_scripts_rely_on),
         cmocka_unit_test(json_is_one_line_and_well_formed_at_its_ends),
         cmocka_unit_test(json_escapes_texts),

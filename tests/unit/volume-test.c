@@ -69,6 +69,27 @@ static void another_url_or_prefix_is_another_volume(void **state) {
     options_free(&other);
 }
 
+/* One bucket's name means another bucket at another endpoint; credentials mean nothing, and are nowhere. */
+static void the_same_name_elsewhere_is_another_volume(void **state) {
+    struct options opt = options_of("s3://assets"), other = options_of("s3://assets");
+    struct volume v = sample(false), again;
+    CLEANUP_FREE char *path = tmpdir_path(*state, "volume");
+    CLEANUP_BUF struct buf text = BUF_INIT(65536);
+    opt.endpoint = xstrdup("https://a.example");
+    other.endpoint = xstrdup("https://b.example");
+    setenv("AWS_SECRET_ACCESS_KEY", "hush", 1);
+    volume_remember(&v, &opt, *state);
+    assert_int_equal(volume_recall(&opt, &again), 0);
+    assert_string_equal(again.id_hex, v.id_hex);
+    assert_int_equal(volume_recall(&other, &again), -ENOENT);
+    unsetenv("AWS_SECRET_ACCESS_KEY");
+    assert_int_equal(volume_recall(&opt, &again), 0);
+    assert_int_equal(file_load(path, &text), 0);
+    assert_null(strstr(buf_str(&text), "hush"));
+    options_free(&opt);
+    options_free(&other);
+}
+
 static void cache_dir_remembers_too(void **state) {
     CLEANUP_FREE char *dir = tmpdir_path(*state, "state");
     struct options opt = options_of("file:///srv/bucket");
@@ -173,6 +194,7 @@ int main(void) {
         TEST(what_was_remembered_is_recalled),
         TEST(a_plain_volume_is_recalled_as_plain),
         TEST(another_url_or_prefix_is_another_volume),
+        TEST(the_same_name_elsewhere_is_another_volume),
         TEST(cache_dir_remembers_too),
         TEST(a_damaged_memory_is_none),
         TEST(the_state_is_below_the_cache_root_or_in_cache_dir),
