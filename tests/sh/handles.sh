@@ -130,6 +130,10 @@ gone: ESTALE
 link: link
 END
 rm -r "$MNT/new"
+is_gone() { # the kernel lets go of a file that was open a moment after close(2) has returned
+    python3 "$TMP/handles.py" open "$MNT" | grep -qx 'dir/large: ESTALE'
+}
+wait_for is_gone
 opens "$MNT" <<'END'
 .: link linked
 dir: ESTALE
