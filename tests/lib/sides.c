@@ -107,7 +107,7 @@ static void compare_content(struct sides *s, const int dir[2], const char *name,
 
 static void compare_attributes(struct sides *s, const char *full[2]) {
     for (int k = 0; k < 3; k++) {
-        char name[16], v[2][4096];
+        char name[24], v[2][4096];
         ssize_t n[2];
         snprintf(name, sizeof name, "user.a%d", k);
         for (int i = 0; i < 2; i++)

@@ -107,7 +107,7 @@ CASE(appends_from_several_processes) {
         if ((pids[k] = (pid_t)MUST(fork())) == 0) {
             int fd = (int)MUST(open("log", O_WRONLY | O_APPEND));
             for (int i = 0; i < LINES; i++) {
-                char line[WIDTH + 1];
+                char line[2 * WIDTH];
                 snprintf(line, sizeof line, "%d %-*d\n", k, WIDTH - 3, i);
                 MUST(write(fd, line, WIDTH));
             }
