@@ -39,7 +39,7 @@ as_owner() {
 
 # Of a thousand at most, which is more than any test of this makes.
 object_list() {
-    as_owner GET "?list-type=2&prefix=$PREFIX%2F$(printf '%s' "$1" | sed 's|/|%2F|g')" | sed 's/<Key>/\n&/g' | sed -n "s|^<Key>$PREFIX/\([^<]*\)</Key>.*|\1|p"
+    as_owner GET "?list-type=2&prefix=$PREFIX%2F$(printf '%s' "$1" | sed 's|/|%2F|g')" | sed 's/<Key>/\n&/g; $s/$/\n/' | sed -n "s|^<Key>$PREFIX/\([^<]*\)</Key>.*|\1|p"
 }
 
 object_get() {
