@@ -37,7 +37,7 @@ more_source() {
     for i in $(seq 8); do
         bytes $((i * 4000)) "$seed $1 $i" >"$TMP/source/round-$1/$i"
     done
-    bytes 50000 "changed $seed $1" >"$TMP/source/changed"
+    bytes $((50000 + $1)) "changed $seed $1" >"$TMP/source/changed" # rsync takes one of the same size and second for the same
     [ "$1" -ne 2 ] || bytes 34000000 "$seed" >"$TMP/source/in-parts"
 }
 
