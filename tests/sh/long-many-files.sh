@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # rsync of 100,000 tiny files, and as many names in one directory: the daemon's memory stays flat (its peak is printed, and is below 200 MB), a second run does nothing,
-# also on a host without local state, which has every file by its digest. Use: long-many-files.sh [FILES]
+# also on a host without local state, which has every file by its digest. FILES=N takes other numbers.
 LIMIT=3600
 . "${0%/*}/lib.sh"
 requires rsync python3 tar
-files=${1:-100000}
+files=${1:-${FILES:-100000}}
 max_kb=200000
 
 began=$(date +%s)
