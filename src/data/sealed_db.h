@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A SQLite database that lies in the bucket as one object, sealed in blocks (assetfs-format(5), "Checkpoint"), and is read page by page where it lies: only the blocks that a
+ * query touches are fetched. sealed_db_write() makes such an object of a database file.
+ *
+ * Fetched blocks are kept as they came, sealed, in one sparse file DIR/checkpoint/<digest>; what is used is in memory, opened, in at most `memory` bytes. A block counts
+ * only if it opens under its key: a hole in the file, or bytes that are not the object's, are fetched again.
+ *
+ * SQLite reads synchronously, and no thread here waits for the network. So a query that needs a block that is not there fails, with sealed_db_error() -EINPROGRESS; the block is on
+ * its way; who asked resets the statement and asks again after sealed_db_wait(). Blocks that a query was told to wait for stay in memory until it has been asked again.
+ *
+ * Threads: a connection is used by one thread at a time; any number of connections. One mutex inside, never held across a callback, SQLite, or disk reads.
+ */
+#ifndef ASSETFS_SEALED_DB_H
+#define ASSETFS_SEALED_DB_H
+
+#include "base/counters.h"
+#include "base/env.h"
+#include "base/seal.h"
+#include "store/store.h"
+#include <sqlite3.h>
+
+#define SEALED_DB_BLOCK 65536
+#define SEALED_DB_PAGE 16384
+
+/* What the entry that announces the object says of it: opening it needs no request for that. */
+struct sealed_db_ref {
+    uint8_t digest[DIGEST_SIZE]; /* of the object */
+    uint64_t object_size;
+    uint64_t file_size;          /* of the SQLite file, a multiple of SEALED_DB_PAGE */
+    uint32_t block_size, n_blocks;
+    unsigned compression;        /* 0 none, 1 zstd */
+    uint32_t hot_blocks;         /* the first ones: interior pages, directories */
+    uint8_t salt[SEAL_SALT_SIZE];
+};
+
+struct sealed_db;
+
+struct sealed_db_config {
+    struct env *env;
+    struct counters *counters;
+    struct store *store;
+    const struct keyring *keys;
+    const uint8_t *volume_id;    /* 16 bytes */
+    const char *key;             /* of the object */
+    const char *dir;             /* state directory; DIR/checkpoint is made */
+    uint64_t memory;             /* bytes of opened blocks, at least the hot zone's first 32 MiB are kept besides */
+    int64_t timeout_ns;          /* a block that has not come by then fails those who wait for it: -ETIMEDOUT */
+};
+
+/* Makes the object of the SQLite file `from` (pages of SEALED_DB_PAGE, not in WAL mode), writing it to fd. A plain volume (empty keyring) gets format 4. Memory: a few blocks. Blocks;
+ * from a worker. */
+int sealed_db_write(const char *from, int fd, const struct keyring *, const uint8_t *volume_id, const uint8_t salt[SEAL_SALT_SIZE],
+                    struct sealed_db_ref *ret) ATTR_WARN_UNUSED;
+
+/* No network: begins to fetch the table of lengths and the hot zone (of a large one as needed). */
+int sealed_db_open(const struct sealed_db_config *, const struct sealed_db_ref *, struct sealed_db **ret) ATTR_WARN_UNUSED;
+/* Waiters are answered -EINTR. Connections must have been closed. Not on the loop. */
+struct sealed_db *sealed_db_close(struct sealed_db *);
+
+/* A connection of its own. -EINPROGRESS: wait and try again. */
+int sealed_db_connect(struct sealed_db *, sqlite3 **ret) ATTR_WARN_UNUSED;
+/* What an error of SQLite on this connection means: -EINPROGRESS (wait, ask again); -EBADMSG: the object is not what it should be; -ENOENT: it is not in the bucket; -EACCES, -EIO,
+ * -ETIMEDOUT: trouble, asked again later. */
+int sealed_db_error(struct sealed_db *, sqlite3 *);
+/* ready(arg, 0) on the loop as soon as a block has landed since the caller's query failed (perhaps one of another query: ask again, wait again); or why none will. */
+void sealed_db_wait(struct sealed_db *, sqlite3 *, void (*ready)(void *arg, int err), void *arg);
+/* A scan comes: the following blocks are fetched ahead, 8 requests of 1 MiB in flight, and do not push others out of memory. */
+void sealed_db_scan(struct sealed_db *, sqlite3 *, bool on);
+
+#endif
