@@ -8,6 +8,7 @@
 #include "cmd/command.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "store/refusal.h"
 #include <ctype.h>
 
 static const struct command *const commands[] = {
@@ -48,10 +49,10 @@ static int print_help(const struct command *c) {
     return print_buf(&b);
 }
 
-/* The list in assetfs(1) is made by this, and compared with it by tests/sh/options.sh. */
-static int print_options_mdoc(void) {
+/* The lists in assetfs(1) are made by these, and compared with it by tests/sh/options.sh. */
+static int print_mdoc(void (*print)(struct buf *)) {
     struct buf b = BUF_INIT(1 << 20);
-    options_mdoc(&b);
+    print(&b);
     return print_buf(&b);
 }
 
@@ -67,7 +68,9 @@ static int run_help(const char *name) {
         return STATUS_DONE;
     }
     if (strcmp(name, "--options-mdoc") == 0)
-        return print_options_mdoc();
+        return print_mdoc(options_mdoc);
+    if (strcmp(name, "--refusals-mdoc") == 0)
+        return print_mdoc(refusal_mdoc);
     const struct command *c = find_command(name);
     return c ? print_help(c) : unknown_command(name);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "store/refusal.h"
+#include <ctype.h>
 #include <strings.h>
 
 /* Of what a server says, no more than this is kept. */
@@ -19,136 +20,163 @@ struct row {
     const char *code; /* NULL: any; "KMS.*": each that begins so */
     const char *says; /* a part of the message, without case; NULL: any */
     int err;
-    const char *sentence;
+    const char *sentence; /* what it means here */
+    const char *step;     /* what to do; NULL: nothing, or assetfs does it by itself */
 };
 
 /* The first row that fits counts. */
 static const struct row rows[] = {
     /* What is there, and what is not */
     {PUTS, ANYBODY, 412, NULL, NULL, -EEXIST,
-     "an object is there already, and a put with If-None-Match never replaces one"},
+     "an object is there already, and a put with If-None-Match never replaces one", NULL},
     {PUTS, S3, 0, "PreconditionFailed", NULL, -EEXIST,
-     "an object is there already, and a put with If-None-Match never replaces one"},
+     "an object is there already, and a put with If-None-Match never replaces one", NULL},
     {PUTS, S3, 409, NULL, NULL, -EIO,
-     "another request for this key was under way at the same time; it is tried again"},
-    {BOTH, S3, 0, "NoSuchBucket", NULL, -EACCES,
-     "there is no such bucket at this endpoint: look at the volume's URL, endpoint= and region="},
+     "another request for this key was under way at the same time; it is tried again", NULL},
+    {BOTH, S3, 0, "NoSuchBucket", NULL, -EACCES, "there is no such bucket at this endpoint",
+     "look at the volume's URL, endpoint= and region="},
     {PUTS, S3, 0, "NoSuchUpload", NULL, -EIO,
      "the server does not know this multipart upload any more (completed, aborted or expired); it is begun "
-     "anew"},
-    {GETS, S3, 0, "NoSuchKey", NULL, -ENOENT, "there is no such object"},
-    {GETS, ANYBODY, 416, NULL, NULL, -ERANGE, "the object ends before the range that was asked for"},
+     "anew",
+     NULL},
+    {GETS, S3, 0, "NoSuchKey", NULL, -ENOENT, "there is no such object", NULL},
+    {GETS, ANYBODY, 416, NULL, NULL, -ERANGE, "the object ends before the range that was asked for", NULL},
     {GETS, S3, 0, "InvalidObjectState", NULL, -EACCES,
-     "the object is archived (Glacier) and has to be restored first: keep lifecycle rules with archive "
-     "classes away from this volume"},
+     "the object is archived (Glacier) and has to be restored first",
+     "keep lifecycle rules with archive classes away from this volume"},
 
     /* Keys, clocks, places */
     {BOTH, S3, 0, "RequestTimeTooSkewed", NULL, -EACCES,
      "this host's clock differs from the server's by more than 15 minutes, and the server's time did not "
-     "help: set the clock"},
-    {BOTH, S3, 0, "RequestExpired", NULL, -EACCES, "the request came too late: look at this host's clock"},
+     "help",
+     "set the clock"},
+    {BOTH, S3, 0, "RequestExpired", NULL, -EACCES, "the request came too late", "look at this host's clock"},
     {BOTH, S3, 0, "ExpiredToken", NULL, -EACCES,
-     "the credentials' session token has expired and no newer one was found: renew it where the credentials "
-     "come from"},
-    {BOTH, S3, 0, "InvalidToken", NULL, -EACCES,
-     "the credentials' session token is not valid: token, access key and secret key must be of one set"},
-    {BOTH, S3, 0, "TokenRefreshRequired", NULL, -EACCES, "the credentials' session token must be renewed"},
+     "the credentials' session token has expired and no newer one was found",
+     "renew it where the credentials come from"},
+    {BOTH, S3, 0, "InvalidToken", NULL, -EACCES, "the credentials' session token is not valid",
+     "token, access key and secret key must be of one set"},
+    {BOTH, S3, 0, "TokenRefreshRequired", NULL, -EACCES, "the credentials' session token must be renewed",
+     "renew it where the credentials come from"},
     {BOTH, S3, 0, "InvalidAccessKeyId", NULL, -EACCES,
-     "the server does not know this access key (deleted, deactivated, or of another provider): look at the "
-     "credentials and profile="},
+     "the server does not know this access key (deleted, deactivated, or of another provider)",
+     "look at the credentials and profile="},
     {BOTH, S3, 0, "SignatureDoesNotMatch", NULL, -EACCES,
      "the signature is wrong: the secret key does not belong to the access key, or something on the way "
-     "changes requests"},
+     "changes requests",
+     "look at the credentials, then at proxies on the way"},
     {BOTH, S3, 0, "AuthorizationHeaderMalformed", NULL, -EACCES,
-     "the request was signed for another region than the bucket's: set region="},
+     "the request was signed for another region than the bucket's", "set region="},
     {BOTH, S3, 0, "PermanentRedirect", NULL, -EACCES,
-     "the bucket is in another region or at another endpoint: set region= or endpoint="},
+     "the bucket is in another region or at another endpoint", "set region= or endpoint="},
     {BOTH, S3, 3, NULL, NULL, -EIO,
-     "the bucket is elsewhere for now (a new bucket, or one in another region): set region= or endpoint= if "
-     "it stays so"},
+     "the bucket is elsewhere for now (a new bucket, or one in another region)",
+     "set region= or endpoint= if it stays so"},
 
     /* Permission */
-    {PUTS, S3, 0, "AccessDenied", "kms", -EACCES,
-     "the writer may not use the bucket's KMS key: it needs kms:GenerateDataKey, and kms:Decrypt for "
-     "multipart uploads"},
+    {PUTS, S3, 0, "AccessDenied", "kms", -EACCES, "the writer may not use the bucket's KMS key",
+     "allow it kms:GenerateDataKey, and kms:Decrypt for multipart uploads"},
     {PUTS, S3, 0, "AccessDenied", "vpc endpoint", -EACCES,
-     "the policy of the VPC endpoint does not let this put through"},
-    {PUTS, S3, 0, "AccessDenied", "explicit deny", -EACCES,
-     "a policy denies this put: look at the Deny statements of the bucket, the user and the organization"},
+     "the policy of the VPC endpoint does not let this put through",
+     "allow s3:PutObject on the volume's prefixes in the endpoint's policy"},
+    {PUTS, S3, 0, "AccessDenied", "explicit deny", -EACCES, "a policy denies this put",
+     "look at the Deny statements of the bucket, the user and the organization"},
     {PUTS, S3, 0, "AccessDenied", NULL, -EACCES,
-     "the writer's policy does not allow s3:PutObject on this key, or the bucket's policy denies it; an "
-     "expected owner, KMS key or VPC endpoint may be the reason as well"},
-    {GETS, S3, 0, "AccessDenied", "kms:", -EACCES,
-     "the reader may not use the bucket's KMS key: it needs kms:Decrypt (for a CDN: in the key's own "
-     "policy)"},
-    {GETS, S3, 0, "AccessDenied", "request has expired", -EACCES, "the signed address has expired"},
+     "the writer's policy does not allow s3:PutObject on this key, or the bucket's policy denies it; a KMS "
+     "key or a VPC endpoint may be the reason as well",
+     "compare both policies with what assetfs policy prints"},
+    {GETS, S3, 0, "AccessDenied", "kms:", -EACCES, "the reader may not use the bucket's KMS key",
+     "allow it kms:Decrypt (for a CDN: in the key's own policy)"},
+    {GETS, S3, 0, "AccessDenied", "request has expired", -EACCES, "the signed address has expired",
+     "ask for a new one"},
     {GETS, S3, 403, "AccessDenied", NULL, -ENOENT,
      "there is no such object, or the reader's policy does not allow s3:GetObject on it: without "
-     "s3:ListBucket S3 says the same of both"},
-    {BOTH, S3, 0, "KMS.*", NULL, -EACCES, "the bucket's KMS key cannot be used: it is disabled or deleted"},
-    {BOTH, S3, 0, "AllAccessDisabled", NULL, -EACCES, "all access to this bucket has been disabled"},
-    {BOTH, S3, 0, "AccountProblem", NULL, -EACCES, "there is a problem with the AWS account"},
-    {BOTH, S3, 0, "UserSuspended", NULL, -EACCES, "the server has suspended this user"},
-    {PUTS, S3, 0, "AccessControlListNotSupported", NULL, -EACCES,
-     "the bucket takes no ACL header: take it out of the area's headers"},
-    {PUTS, S3, 0, "MethodNotAllowed", NULL, -EACCES,
-     "the server does not allow this operation here: look at endpoint= and path_style"},
+     "s3:ListBucket S3 says the same of both",
+     "assetfs check tells which"},
+    {BOTH, S3, 0, "KMS.*", NULL, -EACCES, "the bucket's KMS key cannot be used: it is disabled or deleted",
+     "enable it, or give the bucket another one"},
+    {BOTH, S3, 0, "AllAccessDisabled", NULL, -EACCES, "all access to this bucket has been disabled",
+     "ask the account's owner, or the provider"},
+    {BOTH, S3, 0, "AccountProblem", NULL, -EACCES, "there is a problem with the AWS account",
+     "ask the account's owner"},
+    {BOTH, S3, 0, "UserSuspended", NULL, -EACCES, "the server has suspended this user",
+     "ask who runs the server"},
+    {PUTS, S3, 0, "AccessControlListNotSupported", NULL, -EACCES, "the bucket takes no ACL header",
+     "take it out of the area's headers"},
+    {PUTS, S3, 0, "MethodNotAllowed", NULL, -EACCES, "the server does not allow this operation here",
+     "look at endpoint= and path_style"},
     {PUTS, S3, 0, "NotImplemented", NULL, -EACCES,
-     "the server does not know a header of this put (If-None-Match perhaps): it cannot hold a volume"},
-    {PUTS, S3, 0, "InvalidStorageClass", NULL, -EACCES, "the bucket does not have the area's storage class"},
+     "the server does not know a header of this put, If-None-Match perhaps: then it cannot hold a volume",
+     "run assetfs check, and use a server that knows conditional puts"},
+    {PUTS, S3, 0, "InvalidStorageClass", NULL, -EACCES, "the bucket does not have the area's storage class",
+     "give the area another one"},
 
     /* Room, size, form */
-    {PUTS, S3, 0, "QuotaExceeded", NULL, -ENOSPC, "the bucket's or the user's quota is used up"},
-    {PUTS, S3, 0, "XMinioStorageFull", NULL, -ENOSPC, "the server's storage is full"},
-    {PUTS, ANYBODY, 507, NULL, NULL, -ENOSPC, "the server's storage is full"},
-    {PUTS, S3, 0, "EntityTooLarge", NULL, -EINVAL, "the server takes no object or part of this size"},
-    {PUTS, S3, 0, "EntityTooSmall", NULL, -EINVAL, "the server wants larger parts in a multipart upload"},
-    {PUTS, ANYBODY, 413, NULL, NULL, -EINVAL, "the server, or a proxy before it, takes no body of this size"},
+    {PUTS, S3, 0, "QuotaExceeded", NULL, -ENOSPC, "the bucket's or the user's quota is used up",
+     "raise it, or make room"},
+    {PUTS, S3, 0, "XMinioStorageFull", NULL, -ENOSPC, "the server's storage is full", "make room there"},
+    {PUTS, ANYBODY, 507, NULL, NULL, -ENOSPC, "the server's storage is full", "make room there"},
+    {PUTS, S3, 0, "EntityTooLarge", NULL, -EINVAL, "the server takes no object or part of this size",
+     "look at the limits of the server and of a proxy before it"},
+    {PUTS, S3, 0, "EntityTooSmall", NULL, -EINVAL, "the server wants larger parts in a multipart upload",
+     "report it: assetfs sends parts of 16 MiB and more"},
+    {PUTS, ANYBODY, 413, NULL, NULL, -EINVAL, "the server, or a proxy before it, takes no body of this size",
+     "raise the proxy's limit (client_max_body_size, for nginx)"},
     {BOTH, S3, 0, "KeyTooLongError", NULL, -EINVAL,
-     "the key is too long: keys have at most 1,024 bytes with the volume's prefix"},
-    {PUTS, S3, 0, "MetadataTooLarge", NULL, -EINVAL, "the area's headers are too long"},
+     "the key is too long: keys have at most 1,024 bytes with the volume's prefix", "take a shorter prefix"},
+    {PUTS, S3, 0, "MetadataTooLarge", NULL, -EINVAL, "the area's headers are too long",
+     "shorten its metadata: 2 KB at most"},
 
     /* On the way */
-    {PUTS, S3, 0, "BadDigest", NULL, -EIO, "the bytes that arrived are not those that were sent"},
+    {PUTS, S3, 0, "BadDigest", NULL, -EIO, "the bytes that arrived are not those that were sent", NULL},
     {PUTS, S3, 0, "XAmzContentSHA256Mismatch", NULL, -EIO,
-     "the bytes that arrived are not those that were to be sent"},
-    {PUTS, S3, 0, "InvalidPart*", NULL, -EIO, "the server has lost a part of this multipart upload"},
-    {BOTH, S3, 0, "RequestTimeout", NULL, -EIO, "the request stood still for too long on its way"},
-    {PUTS, S3, 0, "IncompleteBody", NULL, -EIO, "the request broke off on its way"},
-    {BOTH, S3, 0, "SlowDown", NULL, -EIO, "the server asks for fewer requests; it gets fewer"},
-    {BOTH, S3, 0, "InternalError", NULL, -EIO, "the server had a failure of its own"},
-    {BOTH, ANYBODY, 429, NULL, NULL, -EIO, "the server asks for fewer requests; it gets fewer"},
-    {BOTH, S3, 503, NULL, NULL, -EIO, "the server is busy or away; it is asked less"},
-    {BOTH, S3, 5, NULL, NULL, -EIO, "the server had a failure of its own"},
-    {BOTH, CDN, 504, NULL, NULL, -EIO, "the CDN did not get an answer from the bucket in time"},
-    {BOTH, CDN, 502, NULL, NULL, -EIO,
-     "the CDN cannot talk to the bucket: look at the distribution's origin and its certificate"},
-    {BOTH, CDN, 5, NULL, NULL, -EIO, "the CDN had a failure, or is asked too often"},
+     "the bytes that arrived are not those that were to be sent", NULL},
+    {PUTS, S3, 0, "InvalidPart*", NULL, -EIO, "the server has lost a part of this multipart upload", NULL},
+    {BOTH, S3, 0, "RequestTimeout", NULL, -EIO, "the request stood still for too long on its way", NULL},
+    {PUTS, S3, 0, "IncompleteBody", NULL, -EIO, "the request broke off on its way", NULL},
+    {BOTH, S3, 0, "SlowDown", NULL, -EIO, "the server asks for fewer requests; it gets fewer", NULL},
+    {BOTH, S3, 0, "InternalError", NULL, -EIO, "the server had a failure of its own", NULL},
+    {BOTH, ANYBODY, 429, NULL, NULL, -EIO, "the server asks for fewer requests; it gets fewer", NULL},
+    {BOTH, S3, 503, NULL, NULL, -EIO, "the server is busy or away; it is asked less", NULL},
+    {BOTH, S3, 5, NULL, NULL, -EIO, "the server had a failure of its own", NULL},
+    {BOTH, CDN, 504, NULL, NULL, -EIO, "the CDN did not get an answer from the bucket in time", NULL},
+    {BOTH, CDN, 502, NULL, NULL, -EIO, "the CDN cannot talk to the bucket",
+     "look at the distribution's origin and its certificate"},
+    {BOTH, CDN, 5, NULL, NULL, -EIO, "the CDN had a failure, or is asked too often", NULL},
     {GETS, CDN, 403, NULL, NULL, -EIO,
      "the CDN itself refuses, not the bucket: a missing or expired signature, the firewall (WAF), a country "
-     "rule or the request rate"},
-    {PUTS, CDN, 403, NULL, NULL, -EACCES,
-     "the CDN itself refuses: its behaviour for this path must allow PUT, and pass the request on"},
-    {BOTH, CDN, 0, NULL, NULL, -EIO,
-     "the CDN answered by itself, not the bucket: look at cdn= and at the distribution's custom error pages"},
-    {BOTH, OTHER, 407, NULL, NULL, -EACCES, "the proxy wants a user name and a password: look at proxy="},
-    {BOTH, OTHER, 511, NULL, NULL, -EIO,
-     "the network wants somebody to log in first: open a web page in a browser"},
+     "rule or the request rate",
+     "look at the distribution's behaviour for this path, at its firewall's log, and at this volume's "
+     "signing key"},
+    {PUTS, CDN, 403, NULL, NULL, -EACCES, "the CDN itself refuses this put",
+     "let its behaviour for this path allow PUT and pass the request on, or write to S3 itself"},
+    {BOTH, CDN, 0, NULL, NULL, -EIO, "the CDN answered by itself, not the bucket",
+     "look at cdn= and at the distribution's custom error pages"},
+    {BOTH, OTHER, 407, NULL, NULL, -EACCES, "the proxy wants a user name and a password", "look at proxy="},
+    {BOTH, OTHER, 511, NULL, NULL, -EIO, "the network wants somebody to log in first",
+     "open a web page in a browser"},
     {BOTH, OTHER, 3, NULL, NULL, -EIO,
      "something that is not S3 sends us elsewhere: a network that wants a log-in, or a wrong endpoint= or "
-     "cdn="},
+     "cdn=",
+     "open a web page in a browser, then look at endpoint= and cdn="},
     {PUTS, OTHER, 4, NULL, NULL, -EACCES,
-     "this was not said by S3 but by something before it, or endpoint= is no S3 server: look at endpoint= "
-     "and proxy="},
-    {GETS, S3, 404, NULL, NULL, -ENOENT, "there is no such object"},
-    {PUTS, S3, 400, NULL, NULL, -EACCES, "the server does not take this request as it is"},
-    {PUTS, S3, 4, NULL, NULL, -EACCES, "the server refuses this put"},
-    {GETS, S3, 401, NULL, NULL, -EACCES, "the server wants other credentials"},
-    {GETS, S3, 403, NULL, NULL, -EACCES, "the server refuses this read"},
-    {BOTH, S3, 0, NULL, NULL, -EIO, "the server gave an answer that is not expected here"},
+     "this was not said by S3 but by something before it, or endpoint= is no S3 server",
+     "look at endpoint= and proxy="},
+    {GETS, S3, 404, NULL, NULL, -ENOENT, "there is no such object", NULL},
+    {PUTS, S3, 400, NULL, NULL, -EACCES, "the server does not take this request as it is",
+     "report it, with the server's name and version"},
+    {PUTS, S3, 4, NULL, NULL, -EACCES, "the server refuses this put",
+     "look at what it says, and compare the policies with what assetfs policy prints"},
+    {GETS, S3, 401, NULL, NULL, -EACCES, "the server wants other credentials",
+     "look at the credentials and profile="},
+    {GETS, S3, 403, NULL, NULL, -EACCES, "the server refuses this read",
+     "look at what it says, and at the reader's permissions"},
+    {BOTH, S3, 0, NULL, NULL, -EIO, "the server gave an answer that is not expected here",
+     "look at what it says; if it stays so, report it"},
     {BOTH, OTHER, 0, NULL, NULL, -EIO,
      "this is not an answer of S3: a log-in page of the network, a proxy's error, or a wrong endpoint= or "
-     "cdn="},
+     "cdn=",
+     "open a web page in a browser, then look at endpoint=, cdn= and proxy="},
 };
 
 /* One line of at most TEXT_MAX bytes, malloc'd; NULL: nothing in it. */
@@ -267,8 +295,10 @@ static void append_id(struct buf *b, const char **between, const char *name, con
 void refusal_explain(const struct refusal *r, const char *key, struct buf *b) {
     CLEANUP_FREE char *shown = one_line(key);
     const char *between = " (";
-    buf_printf(b, "%d%s%s by %s for %s of %s: %s", r->status, r->code ? " " : "", r->code ? r->code : "",
-               by_name(r->by), op_name(r->op), shown ? shown : "?", find_row(r)->sentence);
+    const struct row *row = find_row(r);
+    buf_printf(b, "%d%s%s by %s for %s of %s: %s%s%s", r->status, r->code ? " " : "", r->code ? r->code : "",
+               by_name(r->by), op_name(r->op), shown ? shown : "?", row->sentence, row->step ? "; " : "",
+               row->step ? row->step : "");
     if (r->message) {
         buf_printf(b, "%s\"%s\"", between, r->message);
         between = ", ";
@@ -280,10 +310,17 @@ void refusal_explain(const struct refusal *r, const char *key, struct buf *b) {
         buf_append_byte(b, ')');
 }
 
-bool refusal_row(size_t i, struct buf *when, struct buf *sentence) {
-    if (i >= ARRAY_SIZE(rows))
-        return false;
-    const struct row *row = &rows[i];
+const char *refusal_sentence(const struct refusal *r) {
+    return find_row(r)->sentence;
+}
+
+const char *refusal_step(const struct refusal *r) {
+    return find_row(r)->step;
+}
+
+/* ---- the manual page */
+
+static void print_when(const struct row *row, struct buf *when) {
     if (row->status >= 10)
         buf_printf(when, "%d ", row->status);
     else if (row->status)
@@ -302,6 +339,29 @@ bool refusal_row(size_t i, struct buf *when, struct buf *sentence) {
                row->ops == BOTH   ? ""
                : row->ops == PUTS ? ", to a put"
                                   : ", to a get");
-    buf_append_str(sentence, row->sentence);
+}
+
+bool refusal_row(size_t i, struct buf *when, const char **ret_sentence, const char **ret_step) {
+    if (i >= ARRAY_SIZE(rows))
+        return false;
+    print_when(&rows[i], when);
+    *ret_sentence = rows[i].sentence;
+    *ret_step = rows[i].step;
     return true;
+}
+
+/* A sentence of running text: with a capital letter and a full stop. */
+static void print_sentence(struct buf *b, const char *text) {
+    buf_printf(b, "%c%s.\n", toupper((unsigned char)text[0]), text + 1);
+}
+
+void refusal_mdoc(struct buf *b) {
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        buf_append_str(b, ".It ");
+        print_when(&rows[i], b);
+        buf_append_byte(b, '\n');
+        print_sentence(b, rows[i].sentence);
+        if (rows[i].step)
+            print_sentence(b, rows[i].step);
+    }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What a server's refusal means: ONE table from (operation, who answered, status, code) to an errno of store/store.h and one sentence that says what it means here and what
- * to look at. It feeds log lines, `assetfs status` and the manual page. Pure.
+ * What a server's refusal means: ONE table from (operation, who answered, status, code) to an errno of store/store.h, one sentence that says what it means here, and what to do
+ * next. It feeds log lines, `assetfs status`, `assetfs check` (store/probe.h) and the manual page. Pure.
  */
 #ifndef ASSETFS_REFUSAL_H
 #define ASSETFS_REFUSAL_H
@@ -36,9 +36,14 @@ void refusal_read(const struct http_response *, enum refusal_op, struct refusal 
 void refusal_free(struct refusal *);
 /* The errno of store/store.h. */
 int refusal_errno(const struct refusal *);
-/* "403 AccessDenied by S3 for PutObject of files/…: the writer's policy does not allow s3:PutObject on this key; … (x-amz-request-id …)". One line. */
+/* "403 AccessDenied by S3 for PutObject of files/…: the writer's policy does not allow s3:PutObject on this key; compare … (x-amz-request-id …)". One line. */
 void refusal_explain(const struct refusal *, const char *key, struct buf *);
-/* The table itself, for the manual page: each row in turn. */
-bool refusal_row(size_t i, struct buf *ret_when, struct buf *ret_sentence);
+/* What it means, and what to do (NULL: nothing, or assetfs does it by itself): of the table, never freed. */
+const char *refusal_sentence(const struct refusal *);
+const char *refusal_step(const struct refusal *);
+/* The table itself: each row in turn, "403 AccessDenied by S3, to a put". False: there is no such row. */
+bool refusal_row(size_t i, struct buf *ret_when, const char **ret_sentence, const char **ret_step);
+/* All of it as mdoc(7) list items for assetfs(1). */
+void refusal_mdoc(struct buf *);
 
 #endif

@@ -44,6 +44,12 @@ sample() {
 sed -n '/^\.\\" options begin$/,/^\.\\" options end$/p' "$page" | sed '1d;$d' >"$TMP/manual"
 diff -u "$TMP/generated" "$TMP/manual" >&2 || fail "the options in $page are not those of src/base/options.h"
 
+# So is that of refusals.
+"$ASSETFS" help --refusals-mdoc >"$TMP/generated-refusals"
+sed -n '/^\.\\" refusals begin$/,/^\.\\" refusals end$/p' "$page" | sed '1d;$d' >"$TMP/manual-refusals"
+[ -s "$TMP/generated-refusals" ] || fail "no refusals are printed"
+diff -u "$TMP/generated-refusals" "$TMP/manual-refusals" >&2 || fail "the refusals in $page are not those of src/store/refusal.c"
+
 # Every option is in --help, and taken by both parsers.
 "$ASSETFS" mount --help >"$TMP/help"
 "$ASSETFS" help init >"$TMP/help-init"

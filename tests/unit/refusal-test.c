@@ -250,7 +250,7 @@ static void what_the_cdn_says_by_itself(void **state) {
         const char *part;
     } cases[] = {
         {REFUSAL_GET, 403, -EIO, "the CDN itself refuses"},
-        {REFUSAL_PUT, 403, -EACCES, "must allow PUT"},
+        {REFUSAL_PUT, 403, -EACCES, "allow PUT"},
         {REFUSAL_GET, 404, -EIO, "cdn="},
         {REFUSAL_GET, 502, -EIO, "origin"},
         {REFUSAL_GET, 504, -EIO, "in time"},
@@ -269,16 +269,45 @@ static void what_the_cdn_says_by_itself(void **state) {
 
 static void every_row_can_be_printed(void **state) {
     (void)state;
-    CLEANUP_BUF struct buf when = BUF_INIT(4096), sentence = BUF_INIT(4096);
+    CLEANUP_BUF struct buf when = BUF_INIT(4096);
+    const char *sentence, *step;
     size_t n = 0;
-    for (; refusal_row(n, &when, &sentence); n++) {
-        assert_true(when.len > 0 && sentence.len > 0);
-        assert_null(strchr(buf_str(&sentence), '\n'));
+    for (; refusal_row(n, &when, &sentence, &step); n++) {
+        assert_true(when.len > 0);
+        assert_true(strlen(sentence) > 20 && !strchr(sentence, '\n'));
+        assert_true(!step || (strlen(step) > 10 && !strchr(step, '\n')));
         buf_reset(&when);
-        buf_reset(&sentence);
     }
     assert_true(n > 50);
-    assert_false(refusal_row(n, &when, &sentence));
+    assert_false(refusal_row(n, &when, &sentence, &step));
+}
+
+/* Whoever is refused for good must be told what to do. */
+static void every_lasting_refusal_has_a_next_step(void **state) {
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const struct row *r = &rows[i];
+        int err = s3_says(r->status, r->code, r->message, r->op);
+        if ((err == -EACCES || err == -ENOSPC || err == -EINVAL) && !refusal_step(&refusal))
+            fail_msg("%d %s: nobody is told what to do", r->status, r->code);
+        if (refusal_step(&refusal))
+            assert_explains(refusal_step(&refusal));
+        assert_explains(refusal_sentence(&refusal));
+    }
+}
+
+static void the_manual_has_an_item_for_each_row(void **state) {
+    (void)state;
+    CLEANUP_BUF struct buf b = BUF_INIT(1 << 20), when = BUF_INIT(4096);
+    const char *sentence, *step;
+    size_t items = 0, n = 0;
+    refusal_mdoc(&b);
+    for (const char *p = buf_str(&b); (p = strstr(p, ".It ")); p++)
+        items++;
+    while (refusal_row(n, &when, &sentence, &step))
+        n++;
+    assert_int_equal(items, n);
+    assert_non_null(strstr(buf_str(&b), ".It 403 AccessDenied by S3, to a get\n"));
 }
 
 /* ---- where to go, and what to keep out */
@@ -345,6 +374,8 @@ int main(void) {
         T(every_code_has_its_errno_and_its_sentence),
         T(what_the_cdn_says_by_itself),
         T(every_row_can_be_printed),
+        T(every_lasting_refusal_has_a_next_step),
+        T(the_manual_has_an_item_for_each_row),
         T(regions_and_endpoints_are_taken_out),
         T(an_explanation_is_one_line),
         T(long_texts_are_cut),
