@@ -54,3 +54,12 @@ void fetch_hurry_up(struct fetch *f) {
     env_timer_cancel(f->store->env, &f->timer);
     f->done(f, &(struct store_got){.err = -EINTR});
 }
+
+void fetch_anew(struct fetch *f) {
+    if (!f->timer.armed)
+        return;
+    env_timer_cancel(f->store->env, &f->timer);
+    f->failures = 0;
+    f->refused_at = 0;
+    fetch_start(f);
+}

@@ -34,5 +34,7 @@ struct fetch {
 void fetch_start(struct fetch *);
 /* On the loop: ends a wait between two tries, `done` follows with -EINTR; a get under way is left alone. */
 void fetch_hurry_up(struct fetch *);
+/* On the loop: a wait between two tries ends now, and what failed before counts no more: somebody new asks. */
+void fetch_anew(struct fetch *);
 
 #endif

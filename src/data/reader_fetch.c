@@ -119,15 +119,49 @@ static void batch_end(struct batch *b) {
     reader_done_one(r);
 }
 
-static bool batch_wanted(struct fetch *fetch) {
-    struct batch *b = container_of(fetch, struct batch, fetch);
-    SCOPE_LOCK(&b->reader->lock);
-    if (b->reader->closing)
-        return false;
+/* lock held */
+static bool batch_has_waiters(const struct batch *b) {
     for (unsigned i = 0; i < b->n; i++)
         if (b->flights[i] && b->flights[i]->waiters)
             return true;
     return false;
+}
+
+static bool batch_wanted(struct fetch *fetch) {
+    struct batch *b = container_of(fetch, struct batch, fetch);
+    SCOPE_LOCK(&b->reader->lock);
+    b->failing = !b->reader->closing && batch_has_waiters(b);
+    return b->failing;
+}
+
+/* On the loop, where batches end. */
+static void flights_revive(void *arg) {
+    struct reader *r = arg;
+    struct batch *b;
+    do {
+        pthread_mutex_lock(&r->lock);
+        r->reviving = false;
+        for (b = r->under_way; b && !b->revived; b = b->next)
+            ;
+        if (b)
+            b->revived = false;
+        pthread_mutex_unlock(&r->lock);
+        if (b)
+            fetch_anew(&b->fetch);
+    } while (b);
+    reader_done_one(r);
+}
+
+/* Everybody who waited has given up, so what failed for them must not make the next one wait: the bucket may have come back since. lock held. */
+static void batch_revive(struct batch *b) {
+    struct reader *r = b->reader;
+    b->revived = true;
+    b->failing = false;
+    if (r->reviving)
+        return;
+    r->reviving = true;
+    r->busy++;
+    env_post(r->cfg.env, flights_revive, r);
 }
 
 /* ---- answering */
@@ -353,9 +387,11 @@ void flights_join(struct read *rd) {
         flight_key_of(rd->content, digest_at(rd->content, rd->table, rd->first + i), rd->first + i, &key);
         w->flight = flight_find(r, &key);
         w->read = rd;
+        struct batch *b = w->flight->batch;
+        if (b->failing && !batch_has_waiters(b))
+            batch_revive(b);
         DL_APPEND(w->flight->waiters, w);
         rd->missing++;
-        struct batch *b = w->flight->batch;
         if (!b->under_way && b->queue == QUEUE_AHEAD) { /* somebody waits for it now */
             batch_dequeue(b);
             batch_enqueue(b, QUEUE_DEMAND);

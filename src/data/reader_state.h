@@ -61,6 +61,8 @@ struct batch {
     uint64_t len;  /* bytes */
     uint8_t *data; /* not guarded: written on the loop before, read by workers after */
     bool under_way;
+    bool failing; /* a try has failed, and the next one waits */
+    bool revived; /* while it did, and nobody wanted it any more, somebody came */
     enum batch_queue queue;
     struct fetch fetch;
     struct batch *prev, *next; /* queue, or list of those under way */
@@ -116,6 +118,7 @@ struct reader {
     bool deadline_set;
     unsigned busy; /* batches, works, loads: what reader_free() waits for */
     bool closing;
+    bool reviving; /* flights_revive() is on its way to the loop */
     struct digest_table *tables, *tables_lru;
     size_t table_bytes;
     struct digest_load *loads;

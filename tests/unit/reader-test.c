@@ -508,6 +508,24 @@ static void lasting_trouble_ends_at_the_timeout(void **state) {
     sample_free(s);
 }
 
+/* The wait between two tries has grown to its most by the time the first reader gives up: the next one is not to sit through the rest of it. */
+static void who_comes_after_trouble_does_not_wait_for_it(void **state) {
+    struct box *b = *state;
+    struct sample *s = uploaded(b, 1, MIB);
+    CLEANUP_GOT struct got late = {0}, early = {0};
+    store_fault_vanish(b->store);
+    start(b, s, 0, 10, &early);
+    assert_true(fake_env_run_until(b->fake, &early.done, 100 * NS_PER_S));
+    assert_int_equal(early.err, -ETIMEDOUT);
+    store_fault_clear(b->store);
+    int64_t before = env_mono(fake_env(b->fake));
+    start(b, s, 0, 10, &late);
+    assert_true(fake_env_run_until(b->fake, &late.done, 100 * NS_PER_S));
+    assert_right(s, 0, 10, &late);
+    assert_int_equal(env_mono(fake_env(b->fake)) - before, 0);
+    sample_free(s);
+}
+
 static void an_answer_that_never_comes_ends_at_the_timeout(void **state) {
     struct box *b = *state;
     struct sample *s = uploaded(b, 1, 2 * MIB);
@@ -789,6 +807,7 @@ int main(void) {
         T(an_object_of_another_size_is_wrong),
         T(trouble_is_tried_again),
         T(lasting_trouble_ends_at_the_timeout),
+        T(who_comes_after_trouble_does_not_wait_for_it),
         T(an_answer_that_never_comes_ends_at_the_timeout),
         T(absence_and_refusal_are_asked_twice),
         T(a_read_of_several_blocks_fails_once),
