@@ -368,6 +368,8 @@ int options_check(const struct options *o, struct buf *why) {
         {o->fsync_timeout <= 0 && o->durability != DURABILITY_LOCAL,
          "fsync_timeout must be more than 0: every fsync would fail (durability=local makes it wait for "
          "nothing)"},
+        {o->allow_other && o->allow_root,
+         "allow_other and allow_root contradict each other: with allow_other root may use the mount, too"},
         {o->connections < 1, "connections must be at least 1"},
         {o->poll < 10000000, "poll must be 10ms or more"},
         {!valid_prefix(o->prefix),

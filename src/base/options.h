@@ -46,7 +46,10 @@ enum durability { DURABILITY_BUCKET, DURABILITY_CLOSE, DURABILITY_LOCAL };
     X(uid,            ID,       "uid",            NULL,     "UID",      "show every file as owned by this user")                     \
     X(gid,            ID,       "gid",            NULL,     "GID",      "show every file as owned by this group")                    \
     X(umask,          OCTAL,    "umask",          NULL,     "OCTAL",    "permission bits taken away from what is shown")             \
+    X(fmode,          OCTAL,    "fmode",          NULL,     "OCTAL",    "show every regular file with these permission bits")        \
+    X(dmode,          OCTAL,    "dmode",          NULL,     "OCTAL",    "show every directory with these permission bits")           \
     X(allow_other,    FLAG,     "allow_other",    NULL,     NULL,       "other users may use the mount (implies default_permissions)") \
+    X(allow_root,     FLAG,     "allow_root",     NULL,     NULL,       "root may use the mount, besides the user whose it is")      \
     X(ro,             FLAG,     "ro",             NULL,     NULL,       "read-only mount")                                           \
     X(noexec,         FLAG,     "noexec",         NULL,     NULL,       "no program can be run from the mount")                      \
     X(debug,          FLAG,     "debug",          NULL,     NULL,       "log what is going on, in detail")

@@ -36,6 +36,9 @@ void attr_to_stat(const struct options *opt, const struct attr *a, struct stat *
     memset(ret, 0, sizeof *ret);
     ret->st_ino = a->ino;
     ret->st_mode = a->mode;
+    int64_t shown = S_ISREG(a->mode) ? opt->fmode : S_ISDIR(a->mode) ? opt->dmode : -1;
+    if (shown >= 0)
+        ret->st_mode = (a->mode & ~(mode_t)0777) | (mode_t)shown;
     if (opt->umask >= 0)
         ret->st_mode &= ~(mode_t)(opt->umask & 0777);
     ret->st_nlink = a->nlink;

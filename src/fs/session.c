@@ -213,7 +213,7 @@ static char *mount_options(const struct session *s) {
     CLEANUP_FREE char *name = escaped(s->opt->url);
     bool check = geteuid() != 0 || s->opt->allow_other;
     return xasprintf("fsname=%s,subtype=assetfs,nosuid,nodev,max_read=%u%s%s%s%s", name, MAX_REQUEST,
-                     check ? ",default_permissions" : "", s->opt->allow_other ? ",allow_other" : "",
+                     check ? ",default_permissions" : "", s->opt->allow_other ? ",allow_other" : s->opt->allow_root ? ",allow_root" : "",
                      s->opt->ro ? ",ro" : "", s->opt->noexec ? ",noexec" : "");
 }
 
