@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/options.h"
+#include "base/env.h"
 #include "base/units.h"
 #include "base/utf8.h"
 #include <ctype.h>
@@ -8,6 +9,7 @@
 enum option_type {
     TYPE_PATH,
     TYPE_STRING,
+    TYPE_WORD,
     TYPE_PATTERNS,
     TYPE_SIZE,
     TYPE_COUNT,
@@ -136,6 +138,18 @@ static int parse_string(const char *value, char **field) {
     return 0;
 }
 
+/* One of words, "url|cookie". */
+static int parse_word(const char *value, const char *words, char **field) {
+    size_t n = strlen(value);
+    for (const char *p = words; *p; p += strcspn(p, "|"), p += *p == '|') {
+        if (strcspn(p, "|") == n && !strncmp(p, value, n)) {
+            replace_string(field, xstrdup(value));
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
 /* Names, or patterns of names, between colons. */
 static int parse_patterns(const char *value, char **field) {
     for (const char *p = value; *p;) {
@@ -155,6 +169,8 @@ static int parse_value(struct options *o, const struct option_row *row, const ch
         return parse_path(value, field);
     case TYPE_STRING:
         return parse_string(value, field);
+    case TYPE_WORD:
+        return parse_word(value, row->arg, field);
     case TYPE_PATTERNS:
         return parse_patterns(value, field);
     case TYPE_SIZE:
@@ -175,12 +191,14 @@ static int parse_value(struct options *o, const struct option_row *row, const ch
     return -EINVAL;
 }
 
-static const char *expected(enum option_type type) {
-    switch (type) {
+static const char *expected(const struct option_row *row) {
+    switch (row->type) {
     case TYPE_PATH:
         return "a path";
     case TYPE_STRING:
         return "a name";
+    case TYPE_WORD:
+        return row->arg;
     case TYPE_PATTERNS:
         return "none, or patterns of names such as *.tmp:core between colons";
     case TYPE_SIZE:
@@ -218,7 +236,8 @@ void options_init(struct options *o) {
 
 void options_free(struct options *o) {
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-        if (rows[i].type == TYPE_PATH || rows[i].type == TYPE_STRING || rows[i].type == TYPE_PATTERNS)
+        if (rows[i].type == TYPE_PATH || rows[i].type == TYPE_STRING || rows[i].type == TYPE_WORD ||
+            rows[i].type == TYPE_PATTERNS)
             free(*(char **)field_of(o, &rows[i]));
     free(o->volume);
     free(o->url);
@@ -305,7 +324,8 @@ int options_set(struct options *o, const char *assignment, struct buf *why) {
     }
     const char *value = equals ? equals + 1 : "yes";
     if (parse_value(o, row, value) < 0) {
-        buf_printf(why, "%s=%s: not %s", name, value, expected(row->type));
+        buf_printf(why, "%s=%s: not %s%s", name, value, row->type == TYPE_WORD ? "one of " : "",
+                   expected(row));
         return -EINVAL;
     }
     return 0;
@@ -372,6 +392,16 @@ int options_check(const struct options *o, struct buf *why) {
          "allow_other and allow_root contradict each other: with allow_other root may use the mount, too"},
         {o->connections < 1, "connections must be at least 1"},
         {o->poll < 10000000, "poll must be 10ms or more"},
+        {o->cdn_key_file && !o->cdn_key_id, "cdn_key_file needs cdn_key_id= as well: what CloudFront calls "
+                                            "the key (K2JCJMDEHXQW5F), or the absolute path of "
+                                            "a file that holds it"},
+        {o->cdn_key_id && !o->cdn_key_file,
+         "cdn_key_id needs cdn_key_file= as well: the file of the private key"},
+        {o->cdn_key_file && !o->cdn && !o->link_base,
+         "cdn_key_file signs what is read through a CDN, and links to it: give cdn= or link_base= as well"},
+        {o->cdn_header && !o->cdn, "cdn_header is for reads through a CDN: give cdn= as well"},
+        {o->cdn_expires < 2 * NS_PER_S || o->cdn_expires > 366 * 86400 * NS_PER_S,
+         "cdn_expires must be from 2s to 366d"},
         {!valid_prefix(o->prefix),
          "prefix must be a relative path such as .assetfs, without empty, \".\" and \"..\" parts"},
         {o->host_label && !valid_label(o->host_label),

@@ -33,6 +33,14 @@ enum durability { DURABILITY_BUCKET, DURABILITY_CLOSE, DURABILITY_LOCAL };
     X(path_style,     FLAG,     "path_style",     NULL,     NULL,       "address the bucket as endpoint/bucket/, as most servers but Amazon's want it") \
     X(profile,        STRING,   "profile",        NULL,     "NAME",     "the profile of the shared AWS files to take credentials from") \
     X(cdn,            STRING,   "cdn",            NULL,     "URL",      "the CDN to read through (default: read from the store itself)") \
+    X(cdn_key_file,   PATH,     "cdn_key_file",   NULL,     "FILE",     "the private key that signs what is read through the CDN, and links (PEM: RSA of 2048 bits or ECDSA P-256)") \
+    X(cdn_key_id,     STRING,   "cdn_key_id",     NULL,     "ID|FILE",  "what CloudFront calls that key, or the absolute path of a file that holds it") \
+    X(cdn_sign,       WORD,     "cdn_sign",       "url",    "url|cookie", "how reads are signed: by signed URLs or by signed cookies") \
+    X(cdn_policy,     WORD,     "cdn_policy",     "canned", "canned|custom", "what a signature of a read is for: one object, or all of the volume, which signs less often") \
+    X(cdn_hash,       WORD,     "cdn_hash",       "sha1",   "sha1|sha256", "the hash that is signed") \
+    X(cdn_expires,    DURATION, "cdn_expires",    "1h",     "TIME",     "how long the signature of a read is good")                  \
+    X(cdn_header,     PATH,     "cdn_header",     NULL,     "FILE",     "headers to send with each read through the CDN, a line \"Name: value\" each") \
+    X(link_base,      STRING,   "link_base",      NULL,     "URL",      "what links to objects begin with (default: where they are read)") \
     X(proxy,          STRING,   "proxy",          NULL,     "URL",      "the HTTP proxy (default: as http_proxy, https_proxy and no_proxy say)") \
     X(ca_file,        PATH,     "ca_file",        NULL,     "FILE",     "certificates to trust instead of the system's (PEM)")       \
     X(insecure_http,  FLAG,     "insecure_http",  NULL,     NULL,       "allow http:// beyond this machine")                         \
@@ -56,6 +64,7 @@ enum durability { DURABILITY_BUCKET, DURABILITY_CLOSE, DURABILITY_LOCAL };
 
 #define OPTION_CTYPE_PATH char *
 #define OPTION_CTYPE_STRING char *
+#define OPTION_CTYPE_WORD char *            /* one of those that its argument names; never NULL */
 #define OPTION_CTYPE_PATTERNS char *        /* as tree/name_kind.h takes it */
 #define OPTION_CTYPE_SIZE uint64_t
 #define OPTION_CTYPE_COUNT int64_t

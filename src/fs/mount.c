@@ -175,7 +175,7 @@ static int open_tree(struct mount *m) {
     const struct options *opt = m->opt;
     char host[HOST_NAME_MAX + 1] = "", user[256];
     gethostname(host, sizeof host - 1);
-    int r = session_new(m->env, &m->counters, opt, m->stores.reader, m->at, m->control_path, &m->session);
+    int r = session_new(m->env, &m->counters, opt, m->stores.links, m->at, m->control_path, &m->session);
     if (r < 0)
         return fail(m, r, "threads cannot be made");
     m->names = name_rules_new(opt->temporary, opt->local_only);

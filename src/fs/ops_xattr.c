@@ -31,7 +31,7 @@ static int put_text(struct buf *ret, const char *text) {
 }
 
 static int put_url(struct session *s, const struct truth *t, struct buf *ret) {
-    CLEANUP_FREE char *url = t->key ? store_url(s->store, t->key) : NULL;
+    CLEANUP_FREE char *url = t->key ? links_url(s->links, t->key) : NULL;
     return put_text(ret, url);
 }
 

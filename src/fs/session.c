@@ -176,14 +176,14 @@ static void op_init(void *userdata, struct fuse_conn_info *conn) {
         s->ready(s->ready_arg, -EAGAIN);
 }
 
-int session_new(struct env *env, struct counters *counters, const struct options *opt, struct store *store,
+int session_new(struct env *env, struct counters *counters, const struct options *opt, struct links *links,
                 const char *mountpoint, const char *control_path, struct session **ret) {
     struct session *s = xcalloc(1, sizeof *s);
     struct notify_target target = {send_entry, send_inode, is_known, send_everything, s};
     s->env = env;
     s->counters = counters;
     s->opt = opt;
-    s->store = store;
+    s->links = links;
     s->mountpoint = mountpoint;
     s->control_path = control_path;
     s->lookups = lookups_new();

@@ -22,6 +22,7 @@
 #include "fs/ahead.h"
 #include "fs/lookups.h"
 #include "fs/notify.h"
+#include "store/links.h"
 #include "tree/file.h"
 #include "tree/names.h"
 #include "tree/tree.h"
@@ -81,7 +82,7 @@ struct session {
     struct env *env;
     struct counters *counters;
     const struct options *opt;
-    struct store *store; /* for the address of an object */
+    struct links *links; /* the addresses of objects */
     struct tree *tree;   /* set before session_mount(), and so is */
     struct ahead *ahead;
     const char *mountpoint, *control_path;
@@ -104,7 +105,7 @@ struct session {
 };
 
 /* Copies nothing: what it is given must outlive it. */
-int session_new(struct env *, struct counters *, const struct options *, struct store *,
+int session_new(struct env *, struct counters *, const struct options *, struct links *,
                 const char *mountpoint, const char *control_path, struct session **ret) ATTR_WARN_UNUSED;
 /* To give to tree_open(). */
 struct tree_hooks session_hooks(struct session *);

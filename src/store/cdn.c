@@ -2,6 +2,7 @@
 #include "store/cdn.h"
 #include "net/url.h"
 #include "store/got.h"
+#include "store/refusal.h"
 #include <utlist.h>
 
 #define CONNECTIONS_DEFAULT 64
@@ -15,7 +16,8 @@ struct cdn_get;
 struct cdn_store {
     struct store base;
     struct http *http;
-    char *url, *prefix; /* immutable */
+    struct cdn_access *access; /* NULL: reads present nothing */
+    char *url, *prefix;        /* immutable */
     int64_t timeout_ns;
     bool stopping;         /* the loop's */
     struct cdn_get *calls; /* likewise: under way */
@@ -29,6 +31,13 @@ struct cdn_get {
     store_get_done done;
     void *arg;
     struct http_call *http;
+    struct cdn_pass pass;
+    /* The worker's, then the loop's: what is to be said if there is nothing (more) to send. */
+    int err;
+    struct buf why;
+    /* A refusal: when the CDN's clock said `date`, ours said `received_at`. */
+    int64_t date, received_at;
+    bool again; /* it is the second attempt */
     struct cdn_get *prev, *next;
 };
 
@@ -52,8 +61,55 @@ static char *address_of(const struct cdn_store *cdn, const char *key) {
 
 static void get_end(struct cdn_get *g, const struct store_got *got) {
     g->done(g->arg, got);
+    cdn_pass_free(&g->pass);
+    buf_free(&g->why);
     free(g->key);
     free(g);
+}
+
+static void get_give_up(struct cdn_get *g, int err, const char *why) {
+    get_end(g, &(struct store_got){.err = err, .why = why});
+}
+
+static void get_start(void *arg);
+
+/* On a worker: files are looked at, and something is signed. */
+static void get_prepare(void *arg) {
+    struct cdn_get *g = arg;
+    CLEANUP_FREE char *url = address_of(g->cdn, g->key);
+    g->err = cdn_access_pass(g->cdn->access, url, &g->pass, &g->why);
+}
+
+/* On a worker: would another pass fare better? */
+static void get_prepare_again(void *arg) {
+    struct cdn_get *g = arg;
+    g->again = true;
+    if (!cdn_access_refused(g->cdn->access, &g->pass, g->date, g->received_at))
+        return; /* with the error it has */
+    cdn_pass_free(&g->pass);
+    buf_reset(&g->why);
+    get_prepare(g);
+}
+
+/* What was presented was not enough, so says the CDN or something before it. */
+static bool is_refusal_of_pass(const struct http_response *response) {
+    if (response->err < 0 || (response->status != 401 && response->status != 403))
+        return false;
+    struct refusal refusal;
+    refusal_read(response, REFUSAL_GET, &refusal);
+    bool s3 = refusal.by == BY_S3;
+    refusal_free(&refusal);
+    return !s3;
+}
+
+static void get_try_again(struct cdn_get *g, const struct http_response *response,
+                          const struct store_got *got) {
+    const char *date = http_header(response, "date");
+    g->err = got->err;
+    buf_append_str(&g->why, got->why ? got->why : "");
+    g->date = date ? http_date(date) : -1;
+    g->received_at = response->received_at / NS_PER_S;
+    env_work(g->cdn->base.env, get_prepare_again, get_start, g);
 }
 
 static void get_answered(void *arg, const struct http_response *response) {
@@ -65,30 +121,28 @@ static void get_answered(void *arg, const struct http_response *response) {
     if (got.err ==
         -EACCES) /* of the CDN's own dealings with the bucket: nothing that this host could present helps */
         got.err = -EIO;
+    if (g->cdn->access && !g->again && is_refusal_of_pass(response)) {
+        get_try_again(g, response, &got);
+        return;
+    }
     if (got.err == 0)
         counter_add(g->cdn->base.counters, COUNTER_BYTES_FETCHED, got.len);
     get_end(g, &got);
 }
 
-static void get_start(void *arg) {
-    static const char *const headers[] = {"Accept-Encoding: identity", "Cache-Control: no-cache"};
-    struct cdn_get *g = arg;
+static void get_send(struct cdn_get *g) {
     struct cdn_store *cdn = g->cdn;
-    if (!g->key || cdn->stopping) {
-        struct store_got got = {.err = -EIO, .why = "the volume is being unmounted"};
-        if (!g->key)
-            got = (struct store_got){
-                .err = -EINVAL,
-                .why = "the key is empty, begins with a slash, or is longer than 1,024 bytes"};
-        get_end(g, &got);
-        return;
-    }
+    const char *headers[2 + ARRAY_SIZE(g->pass.headers)] = {"Accept-Encoding: identity",
+                                                            "Cache-Control: no-cache"};
     bool fresh = g->flags & STORE_FRESH;
-    CLEANUP_FREE char *url = address_of(cdn, g->key);
+    size_t n = fresh ? 2 : 1;
+    CLEANUP_FREE char *plain = g->pass.url ? NULL : address_of(cdn, g->key);
+    for (size_t i = 0; i < g->pass.n_headers; i++)
+        headers[n++] = g->pass.headers[i];
     struct http_request request = {.method = "GET",
-                                   .url = url,
+                                   .url = plain ? plain : g->pass.url,
                                    .headers = headers,
-                                   .n_headers = fresh ? 2 : 1,
+                                   .n_headers = n,
                                    .fd = -1,
                                    .range_off = g->off,
                                    .range_len = g->len,
@@ -99,14 +153,34 @@ static void get_start(void *arg) {
     g->http = http_submit(cdn->http, &request, get_answered, g);
 }
 
+static void get_start(void *arg) {
+    struct cdn_get *g = arg;
+    if (!g->key)
+        get_give_up(g, -EINVAL, "the key is empty, begins with a slash, or is longer than 1,024 bytes");
+    else if (g->cdn->stopping)
+        get_give_up(g, -EIO, "the volume is being unmounted");
+    else if (g->err < 0)
+        get_give_up(g, g->err, buf_str(&g->why));
+    else
+        get_send(g);
+}
+
 static void cdn_get_range(struct store *s, const char *key, uint64_t off, uint64_t len, unsigned flags,
                           store_get_done done, void *arg) {
     struct cdn_get *g = xcalloc(1, sizeof *g);
-    *g = (struct cdn_get){
-        .cdn = cdn_store(s), .off = off, .len = len, .flags = flags, .done = done, .arg = arg};
+    *g = (struct cdn_get){.cdn = cdn_store(s),
+                          .off = off,
+                          .len = len,
+                          .flags = flags,
+                          .done = done,
+                          .arg = arg,
+                          .why = BUF_INIT(WHY_MAX)};
     g->key = whole_key(g->cdn, key);
     counter_add(s->counters, COUNTER_STORE_GETS, 1);
-    env_post(s->env, get_start, g);
+    if (g->key && g->cdn->access)
+        env_work(s->env, get_prepare, get_start, g);
+    else
+        env_post(s->env, get_start, g);
 }
 
 /* ---- put: never */
@@ -175,6 +249,7 @@ int store_cdn_open(struct env *env, struct counters *counters, const struct cdn_
     unsigned connections = c->connections ? c->connections : CONNECTIONS_DEFAULT;
     struct cdn_store *cdn = xcalloc(1, sizeof *cdn);
     cdn->http = c->http;
+    cdn->access = c->access;
     cdn->url = url_text(&url);
     cdn->prefix = xstrdup(c->prefix);
     cdn->timeout_ns = c->timeout_ns;

@@ -8,6 +8,7 @@
  *              missing key in the words of a refusal, so the caller needs a witness. From the CDN itself (HTML, WAF, signature, rate): -EIO, trouble
  *   others     -EIO
  * got->cached tells that the answer came out of a cache on the way (X-Cache: Hit, Age above 0): as a witness it proves nothing.
+ * What a read has to present (store/cdn_access.h) is made anew for each one, on a worker; where the CDN refuses it and another would differ, the read is tried again at once.
  * STORE_FRESH adds `Cache-Control: no-cache`, which CloudFront ignores: past the cache are only paths that are not cached, and ranges that nobody has asked for.
  *
  * Facts: "How CloudFront processes partial requests", "Requests and responses for Amazon S3 origins", "How CloudFront processes and caches HTTP 4xx and 5xx status codes" (Amazon
@@ -17,10 +18,12 @@
 #define ASSETFS_STORE_CDN_H
 
 #include "net/http.h"
+#include "store/cdn_access.h"
 #include "store/store.h"
 
 struct cdn_config {
     struct http *http;   /* must outlive the store */
+    struct cdn_access *access; /* likewise; NULL: reads present nothing */
     const char *url;     /* "https://d111111abcdef8.cloudfront.net", perhaps with a path; copied */
     const char *prefix;  /* before every key: "" or "some/place/"; copied */
     unsigned connections; /* to the CDN: gets take all but an eighth, which is for the journal; 0: 64 */

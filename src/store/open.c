@@ -74,6 +74,9 @@ static int refuse_network_options(const struct options *opt, struct buf *why) {
         {"path_style", opt->path_style},
         {"profile", opt->profile},
         {"cdn", opt->cdn},
+        {"cdn_key_file", opt->cdn_key_file},
+        {"cdn_key_id", opt->cdn_key_id},
+        {"cdn_header", opt->cdn_header},
         {"proxy", opt->proxy},
         {"ca_file", opt->ca_file},
         {"insecure_http", opt->insecure_http},
@@ -230,17 +233,54 @@ static int open_writer(struct env *env, struct counters *counters, const struct 
                          &pair->writer, why);
 }
 
+/* Wildcards cover what stands behind them, so the volume's own prefix is the narrowest place that has all of
+ * its objects. */
+static char *pattern_of(const char *base, const char *prefix) {
+    struct url url;
+    CLEANUP_BUF struct buf b = BUF_INIT(16384), why = BUF_INIT(4096);
+    if (url_parse(base, &url, &why) < 0)
+        return xstrdup(base); /* whoever uses it says what is wrong with it */
+    CLEANUP_FREE char *text = url_text(&url);
+    url_free(&url);
+    buf_printf(&b, "%s/", text);
+    url_encode(&b, prefix, strlen(prefix), true);
+    buf_append_byte(&b, '*');
+    return (char *)buf_take(&b, NULL);
+}
+
+static int open_access(struct env *env, const struct options *opt, const char *prefix,
+                       struct store_pair *pair, struct buf *why) {
+    if (!opt->cdn_key_file && !opt->cdn_header)
+        return 0;
+    CLEANUP_FREE char *pattern = pattern_of(opt->cdn ? opt->cdn : opt->link_base, prefix);
+    return cdn_access_new(
+        env,
+        &(struct cdn_access_config){
+            .key_file = opt->cdn_key_file,
+            .key_id = opt->cdn_key_id,
+            .header_file = opt->cdn_header,
+            .cookies = !strcmp(opt->cdn_sign, "cookie"),
+            .policy = !strcmp(opt->cdn_policy, "custom") ? CLOUDFRONT_CUSTOM : CLOUDFRONT_CANNED,
+            .hash = !strcmp(opt->cdn_hash, "sha256") ? CLOUDFRONT_SHA256 : CLOUDFRONT_SHA1,
+            .lifetime_s = opt->cdn_expires / NS_PER_S,
+            .pattern = pattern},
+        &pair->access, why);
+}
+
 static int open_reader(struct env *env, struct counters *counters, const struct options *opt,
                        const char *prefix, struct store_pair *pair, struct buf *why) {
+    int r = opt->cdn ? check_secure(opt, "cdn=", opt->cdn, why) : 0;
+    if (r == 0)
+        r = open_access(env, opt, prefix, pair, why);
+    if (r < 0)
+        return r;
     if (!opt->cdn) {
         pair->reader = pair->writer;
         return 0;
     }
-    int r = check_secure(opt, "cdn=", opt->cdn, why);
-    if (r < 0)
-        return r;
     return store_cdn_open(env, counters,
                           &(struct cdn_config){.http = pair->http,
+                                               .access = pair->access,
                                                .url = opt->cdn,
                                                .prefix = prefix,
                                                .connections = (unsigned)MIN(opt->connections, 1024),
@@ -261,6 +301,8 @@ static int open_s3(struct env *env, struct counters *counters, const struct opti
         r = open_writer(env, counters, opt, bucket, prefix, &pair, why);
     if (r == 0)
         r = open_reader(env, counters, opt, prefix, &pair, why);
+    if (r == 0)
+        r = links_new(opt->link_base, prefix, pair.reader, pair.access, &pair.links, why);
     if (r < 0)
         store_pair_free(&pair);
     else
@@ -282,7 +324,14 @@ int store_open(struct env *env, struct counters *counters, const struct options 
         return -EINVAL;
     }
     int r = refuse_network_options(opt, why);
-    return r < 0 ? r : open_dir(env, counters, opt->url, how, ret, why);
+    if (r == 0)
+        r = open_dir(env, counters, opt->url, how, ret, why);
+    if (r < 0)
+        return r;
+    r = links_new(opt->link_base, "", ret->reader, NULL, &ret->links, why);
+    if (r < 0)
+        store_pair_free(ret);
+    return r;
 }
 
 void store_pair_stop(struct store_pair *p) {
@@ -292,9 +341,11 @@ void store_pair_stop(struct store_pair *p) {
 }
 
 void store_pair_free(struct store_pair *p) {
+    links_free(p->links);
     if (p->reader != p->writer)
         store_free(p->reader);
     store_free(p->writer);
+    cdn_access_free(p->access);
     http_free(p->http);
     credentials_free(p->credentials);
     *p = (struct store_pair){0};

@@ -9,6 +9,8 @@
 #include "base/options.h"
 #include "net/credentials.h"
 #include "net/http.h"
+#include "store/cdn_access.h"
+#include "store/links.h"
 #include "store/store.h"
 
 /* The pair owns all of it. */
@@ -17,6 +19,8 @@ struct store_pair {
     struct store *reader; /* get_range; the same store where there is no CDN, then freed once */
     struct http *http;    /* NULL for a directory */
     struct credentials *credentials;
+    struct cdn_access *access; /* what reads through the CDN present; NULL: nothing */
+    struct links *links;       /* the addresses of objects, for others */
 };
 
 /* By opt->url: "file:///absolute/path", or "s3://bucket[/prefix]" with endpoint=, region=, path_style, profile=, cdn= and the options of the network. The prefix stands before
@@ -27,7 +31,7 @@ int store_open(struct env *, struct counters *, const struct options *opt, enum 
                struct buf *why) ATTR_WARN_UNUSED;
 /* Ends what is under way in both stores: store_stop(). Safe on a zeroed pair. */
 void store_pair_stop(struct store_pair *);
-/* When no operation is under way: stores, then the engine, then the credentials. Safe on a zeroed pair. */
+/* When no operation is under way: links, stores, then the engine, then the credentials. Safe on a zeroed pair. */
 void store_pair_free(struct store_pair *);
 /* What tells this bucket from another of the same URL: the endpoint and region that options and environment name, and the profile that may name them, as one line of text, malloc'd; ""
  * where there is nothing to tell. Never a secret. */

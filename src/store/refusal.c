@@ -143,6 +143,23 @@ static const struct row rows[] = {
     {BOTH, CDN, 502, NULL, NULL, -EIO, "the CDN cannot talk to the bucket",
      "look at the distribution's origin and its certificate"},
     {BOTH, CDN, 5, NULL, NULL, -EIO, "the CDN had a failure, or is asked too often", NULL},
+    {GETS, CDN, 403, "MissingKey", NULL, -EIO,
+     "the CDN gives this to signed addresses only, and this one was not signed",
+     "set cdn_key_file= and cdn_key_id="},
+    {GETS, CDN, 403, "InvalidKey", NULL, -EIO, "the CDN does not know the key id of the signature",
+     "look at cdn_key_id=, and at the key group of the distribution's behaviour for this path"},
+    {GETS, CDN, 403, "MalformedPolicy", NULL, -EIO, "the CDN cannot use the policy that was signed",
+     "look at what changes addresses or cookies on the way"},
+    {GETS, CDN, 403, "AccessDenied", NULL, -EIO,
+     "the CDN does not take the signature: it was made with another key than that of its id, at a wrong "
+     "time, or for another "
+     "address",
+     "look at cdn_key_file= and cdn_key_id=, at this host's clock, at cdn_hash=, and whether cdn= is the "
+     "address that the "
+     "distribution is asked at"},
+    {GETS, CDN, 401, NULL, NULL, -EIO,
+     "an authoriser at the CDN wants something that did not come, or is no longer good",
+     "look at the file of cdn_header="},
     {GETS, CDN, 403, NULL, NULL, -EIO,
      "the CDN itself refuses, not the bucket: a missing or expired signature, the firewall (WAF), a country "
      "rule or the request rate",

@@ -39,6 +39,15 @@ sample() {
     esac
 }
 
+# What an option cannot be without.
+needs() {
+    case $1 in
+    cdn_key_file) echo ,cdn_key_id=K1,cdn=https://localhost ;;
+    cdn_key_id) echo ,cdn_key_file=/x,cdn=https://localhost ;;
+    cdn_header) echo ,cdn=https://localhost ;;
+    esac
+}
+
 # The manual's list is the generated one.
 "$ASSETFS" help --options-mdoc >"$TMP/generated"
 sed -n '/^\.\\" options begin$/,/^\.\\" options end$/p' "$page" | sed '1d;$d' >"$TMP/manual"
@@ -61,9 +70,9 @@ while read -r name arg; do
         grep -Eq "^  $name(=[^ ]+)?( |\$)" "$TMP/$help" || fail "$name is not in $help"
     done
     value=$(sample "$arg")
-    accepts file:///srv/bucket "$name${value:+=$value}" || fail "-o $name: $(cat "$TMP/error")"
+    accepts file:///srv/bucket "$name${value:+=$value}$(needs "$name")" || fail "-o $name: $(cat "$TMP/error")"
     configure "$name${value:+ = $value}"
-    accepts v ro || fail "$name in the configuration: $(cat "$TMP/error")"
+    accepts v "ro$(needs "$name")" || fail "$name in the configuration: $(cat "$TMP/error")"
 done <"$TMP/options"
 [ "$count" -ge 15 ] || fail "only $count options were found"
 

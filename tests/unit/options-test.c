@@ -62,20 +62,21 @@ static void defaults_pass_the_check(void **state) {
 }
 
 /* A value of each type, so that a new row is tested without a new line here. */
-#define SAMPLE_PATH "=/x"
-#define SAMPLE_STRING "=name"
-#define SAMPLE_PATTERNS "=*.x:y"
-#define SAMPLE_SIZE "=2M"
-#define SAMPLE_COUNT "=7"
-#define SAMPLE_DURATION "=2s"
-#define SAMPLE_DURABILITY "=close"
-#define SAMPLE_ID "=7"
-#define SAMPLE_OCTAL "=027"
-#define SAMPLE_FLAG ""
+#define SAMPLE_PATH(def) "=/x"
+#define SAMPLE_STRING(def) "=name"
+#define SAMPLE_WORD(def) "=" def
+#define SAMPLE_PATTERNS(def) "=*.x:y"
+#define SAMPLE_SIZE(def) "=2M"
+#define SAMPLE_COUNT(def) "=7"
+#define SAMPLE_DURATION(def) "=2s"
+#define SAMPLE_DURABILITY(def) "=close"
+#define SAMPLE_ID(def) "=7"
+#define SAMPLE_OCTAL(def) "=027"
+#define SAMPLE_FLAG(def) ""
 
 static void every_option_of_the_table_is_accepted(void **state) {
     struct fixture *f = *state;
-#define X(field, type, name, def, arg, help) assert_set(f, name SAMPLE_##type);
+#define X(field, type, name, def, arg, help) assert_set(f, name SAMPLE_##type(def));
     OPTIONS(X)
 #undef X
     assert_string_equal(f->o.key_file, "/x");
@@ -134,6 +135,18 @@ static void durability_has_three_values(void **state) {
     assert_set(f, "durability=bucket");
     assert_int_equal(f->o.durability, DURABILITY_BUCKET);
     assert_refused(f, "durability=disk", "bucket, close or local");
+}
+
+static void a_word_is_one_of_those_named(void **state) {
+    struct fixture *f = *state;
+    assert_string_equal(f->o.cdn_sign, "url");
+    assert_set(f, "cdn_sign=cookie");
+    assert_string_equal(f->o.cdn_sign, "cookie");
+    assert_refused(f, "cdn_sign=cook", "one of url|cookie");
+    assert_refused(f, "cdn_sign=url|cookie", "one of url|cookie");
+    assert_refused(f, "cdn_sign=", "one of url|cookie");
+    assert_refused(f, "cdn_hash=md5", "one of sha1|sha256");
+    assert_string_equal(f->o.cdn_sign, "cookie");
 }
 
 static void a_relative_path_becomes_absolute(void **state) {
@@ -265,9 +278,10 @@ static void the_first_error_ends_a_list(void **state) {
 
 static void contradictions_are_refused(void **state) {
     static const char *const wrong[] = {
-        "cache_size=1K", "max_file_size=0", "timeout=0",       "fsync_timeout=0", "poll=0",
-        "prefix=/abs",   "prefix=a//b",     "prefix=a/",       "prefix=a/../b",   "prefix=.",
-        "prefix=a\tb",   "host_label=a/b",  "host_label=a\nb",
+        "cache_size=1K", "max_file_size=0", "timeout=0",        "fsync_timeout=0", "poll=0",
+        "prefix=/abs",   "prefix=a//b",     "prefix=a/",        "prefix=a/../b",   "prefix=.",
+        "prefix=a\tb",   "host_label=a/b",  "host_label=a\nb",  "cdn_key_id=K1",   "cdn_key_file=/k",
+        "cdn_header=/h", "cdn_expires=1s",  "cdn_expires=367d",
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
@@ -286,7 +300,8 @@ static void what_does_not_contradict_passes(void **state) {
     assert_int_equal(
         options_set_list(&f->o,
                          "durability=local,fsync_timeout=0,prefix=team/.assetfs,host_label=studio 3,"
-                         "drain_timeout=0,settle=0,cache_size=1M,min_free=0,read_ahead=0",
+                         "drain_timeout=0,settle=0,cache_size=1M,min_free=0,read_ahead=0,"
+                         "cdn=https://c,cdn_key_file=/k,cdn_key_id=K1,cdn_header=/h,cdn_expires=2s",
                          &f->why),
         0);
     assert_int_equal(options_check(&f->o, &f->why), 0);
@@ -327,6 +342,7 @@ int main(void) {
         TEST(the_last_value_counts),
         TEST(flags_take_yes_and_no),
         TEST(durability_has_three_values),
+        TEST(a_word_is_one_of_those_named),
         TEST(a_relative_path_becomes_absolute),
         TEST(a_path_may_begin_with_the_home_directory),
         TEST(a_bad_value_leaves_the_old_one),
