@@ -107,6 +107,9 @@ struct store {
     unsigned parallel_puts;    /* how many puts at once are useful */
     unsigned parallel_gets;
     uint64_t get_size;         /* the largest range worth asking for in one get, a multiple of BLOCK_SIZE */
+    /* A key of the customer's own, under which objects can be kept (SSE-C): its fingerprint; NULL: none, and why not, for people. */
+    char *customer_key;
+    const char *no_customer_key;
     /* For how long an absence may be untrue: a cache on the way remembers it, or a refusal looks the same. 0: what it says is so. */
     int64_t absence_ns;
 };

@@ -6,7 +6,7 @@
  * A path is the names of directories with slashes between them, UTF-8, without one at either end; "" is the whole volume. A rule goes by the path, not by what stands
  * there now.
  *
- * This header is pure: rules as data, as bytes, as text, and sets of them. tree/rules.h knows those of a volume. A rule owns its strings.
+ * This header is pure: rules as data, as bytes, as text, and sets of them. tree/area_set.h knows those of a volume. A rule owns its strings.
  */
 #ifndef ASSETFS_AREA_H
 #define ASSETFS_AREA_H

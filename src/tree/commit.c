@@ -10,8 +10,10 @@
 #include "base/log.h"
 #include "net/retry.h"
 #include "tree/apply.h"
+#include "tree/area_set.h"
 #include "tree/build.h"
 #include "tree/hold.h"
+#include "tree/volume_state.h"
 #include <inttypes.h>
 #include <utlist.h>
 
@@ -43,7 +45,9 @@ static void end_wait(struct tree *t, struct wait *w, int err, struct wait **ende
 static bool is_pending(struct tree *t, uint64_t ino, uint64_t op) {
     if (t->pending_rows == 0)
         return false;
-    sqlite3_stmt *s = ino ? db_bind(&t->db, STMT_P_SINCE_INO, "ii", ino, op) : db_bind(&t->db, STMT_P_SINCE, "i", op);
+    sqlite3_stmt *s = ino == WAIT_STATE ? db_bind(&t->db, STMT_P_SINCE_STATE, "i", op)
+                      : ino             ? db_bind(&t->db, STMT_P_SINCE_INO, "ii", ino, op)
+                                        : db_bind(&t->db, STMT_P_SINCE, "i", op);
     bool pending = db_step(s) != 1 || sqlite3_column_int(s, 0);
     db_reset(s);
     return pending;
@@ -175,6 +179,7 @@ static int seal_entry(struct tree *t, struct change *changes, size_t n) {
     e.time = env_now(t->env);
     e.changes = changes;
     e.n_changes = n;
+    e.ro_compat = area_set(t)->n ? FEATURE_AREAS : 0; /* who does not know the rules would put where they forbid it */
     memcpy(e.previous, t->head_hash, DIGEST_SIZE);
     set_digest_value(&t->set, e.tree);
     env_random(t->env, f->nonce, NONCE_SIZE);
@@ -194,6 +199,8 @@ static int build_entry(struct tree *t) {
     size_t n = 0;
     bool claim = needs_session(t) && (t->session_wanted || !t->session); /* without one nothing can be said, not even what is pending */
     int r = claim || !t->session ? 0 : build_changes(t, &changes, &n, &t->held_removals);
+    if (r == 0 && !claim && t->session)
+        r = volume_state_build(t, &changes, &n);
     if (r == 0 && t->supersede)
         r = db_run(&t->db, STMT_P_DUE_NOW, "i", t->supersede);
     if (r == 0 && (n || claim)) {

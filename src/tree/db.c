@@ -50,6 +50,8 @@ static const char *const upgrades[DB_SCHEMA_VERSION - 1] = {
     "CREATE INDEX p_name_held ON p_name(held) WHERE held > 0;"
     "DROP INDEX p_inode_due;"
     "CREATE INDEX p_inode_due ON p_inode(due) WHERE work + blocked > 0;",
+    /* 3: edits of the volume state */
+    "CREATE TABLE p_state(key TEXT PRIMARY KEY, value BLOB, op INTEGER NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID;",
 };
 
 static int sql_errno(int rc) {

@@ -12,7 +12,7 @@
 #include "base/buf.h"
 #include <sqlite3.h>
 
-#define DB_SCHEMA_VERSION 2
+#define DB_SCHEMA_VERSION 3
 
 /* `since` of rows that are never committed: local.h. */
 #define DB_LOCAL "9223372036854775807"
@@ -43,6 +43,14 @@
     X(C_STATE, "SELECT value FROM c_state WHERE key = ?1")                                                   \
     X(C_STATE_SET, "INSERT INTO c_state(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = ?2") \
     X(C_STATE_DEL, "DELETE FROM c_state WHERE key = ?1")                                                     \
+    X(STATES, "SELECT key FROM c_state WHERE key >= ?1 AND key < ?2 UNION SELECT key FROM p_state WHERE key >= ?1 AND key < ?2 ORDER BY key") \
+    X(P_STATE, "SELECT value, op, since FROM p_state WHERE key = ?1")                                        \
+    X(P_STATES, "SELECT key FROM p_state ORDER BY op")                                                       \
+    X(P_STATE_SET, "INSERT INTO p_state(key, value, op, since) VALUES(?1, ?2, ?3, ?4) "                      \
+                   "ON CONFLICT(key) DO UPDATE SET value = ?2, op = ?3, since = ?4")                         \
+    X(P_STATE_SINCE, "UPDATE p_state SET since = ?2 WHERE key = ?1")                                         \
+    X(P_STATE_DEL, "DELETE FROM p_state WHERE key = ?1")                                                     \
+    X(P_SINCE_STATE, "SELECT EXISTS(SELECT 1 FROM p_state WHERE since <= ?1)")                               \
     X(C_MAX_INO, "SELECT max(ino) FROM c_inode WHERE ino >= ?1 AND ino < ?2")                                \
     X(P_MAX_INO, "SELECT max(ino) FROM p_inode WHERE ino >= ?1 AND ino < ?2")                                \
     X(P_NAME, "SELECT ino, type, op, since, removed, time, ready, held FROM p_name WHERE parent = ?1 AND name = ?2") \
@@ -60,7 +68,7 @@
     X(P_READY_OF, "UPDATE p_name SET ready = ?2 WHERE ino = ?1")                                             \
     X(P_ALL_NAMES, "SELECT parent, name, ino FROM p_name WHERE since < " DB_LOCAL " ORDER BY parent, name")  \
     X(P_READY_NAMES, "SELECT parent, name, ino FROM p_name WHERE ready = 1 AND held = 0 ORDER BY op LIMIT ?1") \
-    X(P_COUNT, "SELECT (SELECT count(*) FROM p_name), (SELECT count(*) FROM p_inode)")                       \
+    X(P_COUNT, "SELECT (SELECT count(*) FROM p_name), (SELECT count(*) FROM p_inode) + (SELECT count(*) FROM p_state)")                       \
     X(P_INODE, "SELECT rec, op, since, written, after, blocked, spool, snap, stage, due, size, mtime FROM p_inode WHERE ino = ?1") \
     X(P_INODE_SET, "INSERT INTO p_inode(ino, rec, op, since, written, after, blocked, spool, snap, stage, due, size, mtime) " \
                    "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT(ino) DO UPDATE SET rec = ?2, op = ?3, "      \
@@ -77,12 +85,14 @@
     X(P_UNHASHED, "SELECT 1 FROM p_inode WHERE work = 1 AND (spool > 0 OR stage = 0) AND since < " DB_LOCAL " LIMIT 1") \
     X(P_DUE_NOW, "UPDATE p_inode SET due = 0 WHERE ino = ?1 AND spool > 0")                                  \
     X(P_HURRY, "UPDATE p_inode SET due = 0 WHERE work + blocked > 0 AND due < 9223372036854775807")         \
-    X(P_SINCE, "SELECT EXISTS(SELECT 1 FROM p_inode WHERE since <= ?1) OR EXISTS(SELECT 1 FROM p_name WHERE since <= ?1)") \
+    X(P_SINCE, "SELECT EXISTS(SELECT 1 FROM p_inode WHERE since <= ?1) OR EXISTS(SELECT 1 FROM p_name WHERE since <= ?1) " \
+               "OR EXISTS(SELECT 1 FROM p_state WHERE since <= ?1)")                                         \
     X(P_SINCE_INO, "SELECT EXISTS(SELECT 1 FROM p_inode WHERE ino = ?1 AND since <= ?2) OR "                 \
                    "EXISTS(SELECT 1 FROM p_name WHERE ino = ?1 AND since <= ?2)")                            \
     /* What was written while an entry was in flight is dirty since the operation after its last, and that may have left no row. */         \
     X(P_MAX_OP, "SELECT max((SELECT coalesce(max(max(op, iif(since < " DB_LOCAL ", since, 0))), 0) FROM p_inode), " \
                 "(SELECT coalesce(max(max(op, iif(since < " DB_LOCAL ", since, 0))), 0) FROM p_name), " \
+                "(SELECT coalesce(max(max(op, since)), 0) FROM p_state), "                                       \
                 "(SELECT coalesce(max(op), 0) FROM inflight))") \
     X(P_LINK, "SELECT d FROM p_link WHERE ino = ?1")                                                         \
     X(P_LINK_ADD, "INSERT INTO p_link(ino, d) VALUES(?1, ?2) ON CONFLICT(ino) DO UPDATE SET d = d + ?2")     \

@@ -16,7 +16,8 @@
 #define LABEL_MAX 255
 
 /* Feature bits this version knows. */
-#define FEATURES_RO_COMPAT 0u /* others: mount read-only */
+#define FEATURE_AREAS 1u                   /* the volume has areas: what is put goes by their rules */
+#define FEATURES_RO_COMPAT FEATURE_AREAS /* others: mount read-only */
 #define FEATURES_INCOMPAT 0u  /* others: stop before this entry */
 
 struct name_edit {

@@ -11,6 +11,7 @@
 #include "tree/apply.h"
 #include "tree/home.h"
 #include "tree/local.h"
+#include "tree/volume_state.h"
 #include <inttypes.h>
 
 static int save_head(struct tree *t) {
@@ -121,6 +122,9 @@ static int apply_parsed(struct tree *t, const struct entry *e, bool ours, struct
         tree_stop(t, "changes of this host in journal entry %" PRIu64 " did not apply; this is a bug in assetfs. Nothing is lost: what "
                      "was written is in %s/spool",
                   e->sequence, t->cfg.dir);
+    r = volume_state_applied(t, e, ours, t->inflight.op);
+    if (r < 0)
+        return r;
     if (ours) {
         r = commit_applied(t, e);
     } else {

@@ -7,6 +7,7 @@
 #define ASSETFS_TREE_STATE_H
 
 #include "base/digest.h"
+#include "tree/area.h"
 #include "tree/db.h"
 #include "tree/entry.h"
 #include "tree/tree.h"
@@ -42,12 +43,14 @@ struct inval {
     bool data;
 };
 
+#define WAIT_STATE UINT64_MAX
+
 /* Somebody waits for something to be durable. Programs hold its number, cast to a pointer: it stays harmless when the wait has ended. */
 struct wait {
     struct tree *tree;
     struct wait *prev, *next;
     uint64_t number;
-    uint64_t ino; /* 0: everything */
+    uint64_t ino; /* 0: everything; WAIT_STATE: the volume state */
     uint64_t op;  /* satisfied when nothing since an operation <= this one is pending */
     void (*done)(void *arg, int err);
     void *arg;
@@ -82,6 +85,8 @@ struct tree {
     struct set_digest set;          /* of all records of C */
     const char *void_why;           /* of the last change that was void */
     uint64_t total_files, total_bytes; /* inodes of C and the bytes of their contents, for statfs */
+    struct areas areas;             /* the view's rules (area_set.h), if areas_known */
+    bool areas_known;
     bool has_volume;
     uint8_t volume_id[VOLUME_ID_SIZE];
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tree/tree.h"
 #include "base/log.h"
+#include "tree/area_set.h"
 #include "tree/hold.h"
 #include "tree/local.h"
 #include <inttypes.h>
@@ -230,6 +231,7 @@ int tree_end(struct tree *t, int r) {
         db_rollback(&t->db);
     }
     t->pending_rows = t->pending_rows_before;
+    area_set_changed(t, NULL);
     t->counter_reserved = MIN(t->counter_reserved, t->counter); /* what was reserved may be undone: reserve again */
     t->spool_reserved = MIN(t->spool_reserved, t->spool_next);
     return r;
@@ -404,6 +406,7 @@ static void tree_free(struct tree *t) {
         free(o);
     }
     db_close(&t->db);
+    areas_free(&t->areas);
     buf_free(&t->inflight.bytes);
     pthread_mutex_destroy(&t->lock);
     pthread_cond_destroy(&t->session_cond);

@@ -538,7 +538,7 @@ char *tree_box_wrong(struct tree_box *b) {
         ret = run_check(t->db.sql, &checks[i]);
     for (size_t i = 0; i < ARRAY_SIZE(settled_checks) && !ret && !t->inflight.active; i++)
         ret = run_check(t->db.sql, &settled_checks[i]);
-    uint64_t rows = count(t->db.sql, "SELECT (SELECT count(*) FROM p_name) + (SELECT count(*) FROM p_inode)");
+    uint64_t rows = count(t->db.sql, "SELECT (SELECT count(*) FROM p_name) + (SELECT count(*) FROM p_inode) + (SELECT count(*) FROM p_state)");
     if (!ret && rows != (uint64_t)t->pending_rows)
         ret = xasprintf("%" PRIu64 " pending rows, counted as %" PRId64, rows, t->pending_rows);
     uint64_t inodes = count(t->db.sql, "SELECT count(*) FROM c_inode");
