@@ -5,10 +5,11 @@
  *
  * Directories are known by number and by rank, their place in depth-first order, by which the rows of all files lie next to those of their neighbours. Everything here is by number.
  *
- * Threads: one at a time. Each function may return -EINPROGRESS where a page is not here yet (data/sealed_db.h): ask again.
+ * Threads: one at a time. Each function may return -EINPROGRESS where a page is not here yet (data/sealed_db.h): ask again. Rows that base_children() has given by then
+ * are right: go on after the last one. The others call each() only when all is here.
  */
-#ifndef ASSETFS_BASE_H
-#define ASSETFS_BASE_H
+#ifndef ASSETFS_TREE_BASE_H
+#define ASSETFS_TREE_BASE_H
 
 #include "base/buf.h"
 #include "tree/record.h"
@@ -38,7 +39,8 @@ struct base_row {
  * *ret_more: each() has ended it. -ENOENT: no such directory in this base. */
 int base_children(struct base *, uint64_t dir, const char *after, size_t after_n, bool (*each)(void *arg, const struct base_row *), void *arg,
                   bool *ret_more) ATTR_WARN_UNUSED;
-/* The directories in which the inode has names: each() once for each of these, in no order. 1 found, 0 no such number here. The root has none: 1. */
+/* The directories in which the inode has names: each() once for each of these, in no order. 1 found, 0 no such number here. The root has none: 1. A number that is not here but lies
+ * between others of a small directory may give that directory: only its rows tell. */
 int base_parents(struct base *, uint64_t ino, void (*each)(void *arg, uint64_t dir), void *arg) ATTR_WARN_UNUSED;
 /* The root's own record (it has no name). */
 int base_root(struct base *, struct base_row *ret) ATTR_WARN_UNUSED;

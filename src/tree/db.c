@@ -54,7 +54,7 @@ static const char *const upgrades[DB_SCHEMA_VERSION - 1] = {
     "CREATE TABLE p_state(key TEXT PRIMARY KEY, value BLOB, op INTEGER NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID;",
 };
 
-static int sql_errno(int rc) {
+int sql_errno(int rc) {
     switch (rc & 0xff) {
     case SQLITE_OK:
     case SQLITE_DONE:

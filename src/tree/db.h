@@ -175,6 +175,7 @@ int db_step(sqlite3_stmt *);
 int db_run(struct db *, enum statement, const char *format, ...) ATTR_WARN_UNUSED;
 void db_reset(sqlite3_stmt *);
 int db_errno(struct db *);
+int sql_errno(int rc); /* what a result code of SQLite is, for local files */
 
 int64_t db_meta_int(struct db *, const char *key, int64_t none);
 int db_meta_set_int(struct db *, const char *key, int64_t v) ATTR_WARN_UNUSED;

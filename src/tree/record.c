@@ -411,6 +411,28 @@ int record_parse(const void *p, size_t n, struct record *ret) {
     return 0;
 }
 
+int record_peek(const void *p, size_t n, uint32_t *ret_mode, uint64_t *ret_size) {
+    struct cbor_in in = {p, (const uint8_t *)p + n};
+    size_t pairs;
+    uint64_t field, mode = 0, size = 0;
+    if (cborr_map(&in, &pairs) < 0)
+        return -EBADMSG;
+    for (size_t i = 0; i < pairs; i++) {
+        if (cborr_uint(&in, &field) < 0)
+            return -EBADMSG;
+        if (field > F_SIZE)
+            break;
+        int r = field == F_MODE ? cborr_uint(&in, &mode) : field == F_SIZE ? cborr_uint(&in, &size) : cborr_skip(&in, NULL, NULL);
+        if (r < 0)
+            return -EBADMSG;
+    }
+    if (!(mode & S_IFMT) || mode > UINT32_MAX)
+        return -EBADMSG;
+    *ret_mode = (uint32_t)mode;
+    *ret_size = size;
+    return 0;
+}
+
 bool record_equal(const struct record *a, const struct record *b) {
     CLEANUP_BUF struct buf x = BUF_INIT(RECORD_MAX), y = BUF_INIT(RECORD_MAX);
     record_encode(a, &x);

@@ -47,6 +47,8 @@ void record_encode(const struct record *, struct buf *);
 int record_decode(struct cbor_in *, struct record *ret) ATTR_WARN_UNUSED;
 /* Of exactly these bytes. */
 int record_parse(const void *p, size_t n, struct record *ret) ATTR_WARN_UNUSED;
+/* Only mode and size of an encoded record: cheap. -EBADMSG: it does not begin like one. */
+int record_peek(const void *p, size_t n, uint32_t *ret_mode, uint64_t *ret_size) ATTR_WARN_UNUSED;
 bool record_equal(const struct record *, const struct record *);
 
 /* Content as merging compares it: by content id (foreign: by ETag) for files, target for symlinks, rdev for devices. Types must be equal. */
