@@ -5,6 +5,8 @@
 #include <time.h>
 
 #define MAX_WORKERS 64
+/* A timer that is so late has not been waited for: the process stood still (SIGSTOP, a frozen cgroup, a suspended virtual machine). */
+#define STOOD_STILL_NS (5 * NS_PER_S)
 
 /* Work waits in `work` with fn and done, then in `posted` with done as fn. */
 struct task {
@@ -208,6 +210,19 @@ static void run_timers(struct loop *l) {
     }
 }
 
+/* Until the first timer is due. Time in which the process stood still is taken from no timer: whoever waits for an answer has waited for one only while somebody could
+ * hear it. With the mutex held. */
+static void wait_for_timer(struct loop *l, int64_t since) {
+    int64_t due = l->heap[0]->at;
+    struct timespec at = {.tv_sec = due / NS_PER_S, .tv_nsec = (long)(due % NS_PER_S)};
+    pthread_cond_timedwait(&l->wake, &l->mutex, &at);
+    int64_t now = real_mono(&l->env);
+    if (now - due <= STOOD_STILL_NS)
+        return;
+    for (size_t i = 0; i < l->n_timers; i++) /* all by the same, so that the heap stays one */
+        l->heap[i]->at += now - since;
+}
+
 /* With the mutex held; false when the loop has nothing left to do for ever. */
 static bool wait_for_something(struct loop *l) {
     if (l->posted.head)
@@ -218,10 +233,10 @@ static bool wait_for_something(struct loop *l) {
         pthread_cond_wait(&l->wake, &l->mutex);
     } else if (l->n_timers == 0) {
         pthread_cond_wait(&l->wake, &l->mutex);
-    } else if (l->heap[0]->at > real_mono(&l->env)) {
-        struct timespec at = {.tv_sec = l->heap[0]->at / NS_PER_S,
-                              .tv_nsec = (long)(l->heap[0]->at % NS_PER_S)};
-        pthread_cond_timedwait(&l->wake, &l->mutex, &at);
+    } else {
+        int64_t now = real_mono(&l->env);
+        if (l->heap[0]->at > now)
+            wait_for_timer(l, now);
     }
     return true;
 }

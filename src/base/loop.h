@@ -5,6 +5,8 @@
  * loop_new() starts the threads; call it after daemonizing. loop_free() runs what was posted before it,
  * waits for workers to finish what they have, drops armed timers, and joins. It must not be called on
  * the loop.
+ *
+ * When the whole process has stood still for more than some seconds (SIGSTOP, a suspended machine), every timer is later by that: the time counts for no timeout.
  */
 #ifndef ASSETFS_LOOP_H
 #define ASSETFS_LOOP_H

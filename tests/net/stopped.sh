@@ -12,7 +12,8 @@ bytes 3000000 2 >"$TMP/out-of-bucket"
 new_volume
 mount_volume
 cp "$TMP/out-of-bucket" "$MNT/"
-remount_from_bucket poll=200ms
+# The time in which it stood still counts for no timeout: STOPPED_SECONDS may be more than these.
+remount_from_bucket poll=200ms,timeout=25s,fsync_timeout=25s
 # Slowly, so that it is in the middle of it.
 fault any:throttle=1000000,prefix=files/ >/dev/null
 cmp "$TMP/out-of-bucket" "$MNT/out-of-bucket" >"$TMP/cmp.out" 2>&1 &
