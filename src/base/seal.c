@@ -65,6 +65,18 @@ static int object_key(const struct ring_key *k, const uint8_t *salt, const char 
     return derive(k->key, salt, info, n, ret, SEAL_KEY_SIZE);
 }
 
+int seal_object_key(const struct keyring *ring, const uint8_t *id, const uint8_t salt[SEAL_SALT_SIZE], const char *context,
+                    uint8_t ret[SEAL_KEY_SIZE], uint8_t ret_id[SEAL_KEY_ID_SIZE]) {
+    const struct ring_key *k;
+    LL_FOREACH (ring->keys, k)
+        if (!id || memcmp(k->id, id, SEAL_KEY_ID_SIZE) == 0)
+            break;
+    if (!k)
+        return -ENOKEY;
+    memmove(ret_id, k->id, SEAL_KEY_ID_SIZE);
+    return object_key(k, salt, context, ret);
+}
+
 struct keyring *keyring_new(void) {
     return xcalloc(1, sizeof(struct keyring));
 }

@@ -44,6 +44,11 @@ int seal(const struct keyring *, const uint8_t salt[SEAL_SALT_SIZE], const char 
  *  -EFBIG     larger than ret may become */
 int unseal(const struct keyring *, const char *context, const void *p, size_t n, struct buf *ret) ATTR_WARN_UNUSED;
 
+/* The AES key of an object that is not sealed whole (seal_blocks.h): of the ring's newest key, or that with `id`; its id to ret_id. The caller wipes it.
+ * -ENOKEY: not in the ring, or the ring is empty. */
+int seal_object_key(const struct keyring *, const uint8_t *id, const uint8_t salt[SEAL_SALT_SIZE], const char *context,
+                    uint8_t ret[SEAL_KEY_SIZE], uint8_t ret_id[SEAL_KEY_ID_SIZE]) ATTR_WARN_UNUSED;
+
 /* What the header says, without a key: format, and the key id if sealed. -EBADMSG if it is no such header. */
 int seal_peek(const void *p, size_t n, int *ret_format, uint8_t ret_id[SEAL_KEY_ID_SIZE]) ATTR_WARN_UNUSED;
 
