@@ -212,27 +212,18 @@ static int write_rows(struct tree *t, const struct change *c, uint64_t seq) {
     return r;
 }
 
-/* How many names an inode has in C: 0, 1, or 2 for more. */
-static int count_names(struct tree *t, uint64_t ino) {
-    sqlite3_stmt *s = db_bind(&t->db, STMT_C_NAMES_OF, "i", ino);
-    int n = 0, r = 0;
-    while (n < 2 && (r = db_step(s)) == 1)
-        n++;
-    db_reset(s);
-    return r < 0 ? r : n;
-}
-
 /* An inode goes with its last name; a directory only when nothing is in it. */
 static int drop_unnamed(struct tree *t, uint64_t ino, struct before *b) {
     CLEANUP_RECORD struct record rec = {0};
-    int n = count_names(t, ino);
+    int n = rows_c_count_names(t, ino);
     if (n != 0)
         return n < 0 ? n : 1;
     int r = rows_c_inode(t, ino, &rec, NULL, NULL);
     if (r <= 0)
         return r < 0 ? r : 1;
-    if (S_ISDIR(rec.mode) && rows_c_has_child(t, ino))
-        return 0;
+    n = S_ISDIR(rec.mode) ? rows_c_has_child(t, ino) : 0;
+    if (n != 0)
+        return MIN(n, 0);
     keep_inode(b, ino, true, &rec);
     r = rows_c_set_inode(t, ino, NULL, 0);
     return r < 0 ? r : 1;
@@ -248,9 +239,9 @@ static int is_directory(struct tree *t, uint64_t ino) {
 static int reaches_root(struct tree *t, uint64_t dir) {
     uint64_t at = dir;
     for (int depth = 0; depth < DEPTH_MAX; depth++) {
-        at = rows_c_parent(t, at);
-        if (at == ROOT_INO)
-            return 1;
+        int r = rows_c_parent(t, at, &at);
+        if (r < 0 || at == ROOT_INO)
+            return r < 0 ? r : 1;
         if (at == 0 || at == dir)
             return 0;
     }
@@ -272,11 +263,11 @@ static int check_after(struct tree *t, const struct change *c) {
             continue;
         }
         if (r == 1)
-            r = count_names(t, e->now) == 1 ? reaches_root(t, e->now) : 0;
+            r = rows_c_count_names(t, e->now) == 1 ? reaches_root(t, e->now) : 0;
     }
     for (size_t i = 0; i < c->n_inodes && r == 1; i++)
         if (c->inodes[i].ino != ROOT_INO) {
-            int n = count_names(t, c->inodes[i].ino);
+            int n = rows_c_count_names(t, c->inodes[i].ino);
             r = n < 0 ? n : n > 0;
         }
     return r;

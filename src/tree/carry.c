@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "tree/apply.h"
+#include "tree/fault.h"
 #include "tree/file_state.h"
 #include "tree/home.h"
 #include "tree/local.h"
@@ -116,7 +117,7 @@ static uint64_t source_name(void *arg, enum merge_tree which, uint64_t parent, c
     const struct before_name *b = which == MERGE_N ? NULL : before_find_name(c->before, parent, name, n);
     if (b)
         return b->row.ino;
-    rows_c_name(c->tree, parent, name, n, &row);
+    c->err = MIN(c->err, MIN(rows_c_name(c->tree, parent, name, n, &row), 0));
     return row.ino;
 }
 
@@ -155,6 +156,8 @@ static void add_if(struct carry *c, struct row_array *a, enum merge_tree which, 
 }
 
 static void gather(struct carry *c, enum statement stmt, uint64_t ino, struct row_array *a) {
+    if (stmt == STMT_C_NAMES_OF)
+        c->err = MIN(c->err, rows_c_names_here(c->tree, ino));
     sqlite3_stmt *s = db_bind(&c->tree->db, stmt, "i", ino);
     int r;
     while ((r = db_step(s)) == 1)
@@ -201,6 +204,8 @@ static void source_rows_of(void *arg, enum merge_tree which, uint64_t ino, void 
 }
 
 static void gather_children(struct carry *c, enum statement stmt, uint64_t dir, struct row_array *a) {
+    if (stmt == STMT_C_CHILD)
+        c->err = MIN(c->err, fault_need_dir(c->tree, dir));
     sqlite3_stmt *s = db_bind(&c->tree->db, stmt, "i", dir);
     int r;
     while ((r = db_step(s)) == 1)
@@ -317,7 +322,8 @@ static bool touches_name(struct tree *t, const struct before_name *b) {
     struct row_name now;
     if (rows_p_name(t, b->parent, b->name, b->n, &p) != 0)
         return true;
-    if (rows_v_inode(t, b->parent, NULL, NULL, NULL) == 0 || (b->parent != ROOT_INO && rows_v_parent(t, b->parent) == 0))
+    uint64_t above;
+    if (rows_v_inode(t, b->parent, NULL, NULL, NULL) == 0 || (b->parent != ROOT_INO && rows_v_parent(t, b->parent, &above) == 0))
         return true; /* into a directory that we have removed */
     if (rows_c_name(t, b->parent, b->name, b->n, &now) < 0)
         return true;
@@ -558,6 +564,34 @@ static int write_outcome(struct carry *c, const struct merge_result *m) {
     return r;
 }
 
+/* write_outcome() changes more than rows: what it reads must be here before. */
+static int need_for_outcome(struct carry *c, const struct merge_result *m) {
+    struct tree *t = c->tree;
+    struct row_array old = {0};
+    struct row_name row;
+    int r = 0;
+    pending_rows_of(c, &old);
+    for (size_t i = 0; i < old.n && r >= 0; i++)
+        r = rows_c_name(t, old.v[i].parent, old.v[i].name, old.v[i].n, &row);
+    free(old.v);
+    for (size_t i = 0; i < m->n_names && r >= 0; i++) {
+        uint64_t above;
+        r = rows_c_name(t, m->names[i].parent, m->names[i].name, m->names[i].n, &row);
+        if (r >= 0)
+            r = rows_v_parent(t, m->names[i].parent, &above);
+        if (r >= 0 && m->names[i].ino)
+            r = rows_c_names_here(t, m->names[i].ino);
+    }
+    for (size_t i = 0; i < m->n_aliases && r >= 0; i++)
+        r = fault_need_dir(t, m->aliases[i].to);
+    for (size_t i = 0; i < m->n_inodes && r >= 0; i++) {
+        r = rows_c_inode(t, m->inodes[i].ino, NULL, NULL, NULL);
+        if (r >= 0)
+            r = rows_c_names_here(t, m->inodes[i].ino);
+    }
+    return MIN(r, 0);
+}
+
 static void carry_free(struct carry *c) {
     struct seen *s, *next;
     HASH_ITER(hh, c->seen, s, next) {
@@ -579,7 +613,7 @@ int carry_over(struct tree *t, const struct before *b) {
     time_t now = (time_t)(env_now(t->env) / NS_PER_S);
     struct tm tm;
     if (!is_touched(t, b))
-        return 0;
+        return tree_missed(t, 0);
     strftime(date, sizeof date, "%Y-%m-%d", gmtime_r(&now, &tm));
     struct merge_source source = {.name = source_name,
                                   .inode = source_inode,
@@ -596,6 +630,9 @@ int carry_over(struct tree *t, const struct before *b) {
     int r = merge_run(&source, &m);
     if (r == 0)
         r = c.err;
+    if (r == 0 && fault_is_lazy(t))
+        r = need_for_outcome(&c, &m);
+    r = tree_missed(t, r);
     if (r == 0)
         r = write_outcome(&c, &m);
     merge_result_free(&m);

@@ -12,6 +12,7 @@
 #include "tree/apply.h"
 #include "tree/area_set.h"
 #include "tree/build.h"
+#include "tree/fault.h"
 #include "tree/hold.h"
 #include "tree/volume_state.h"
 #include <inttypes.h>
@@ -232,6 +233,32 @@ struct entry_read {
     uint64_t seq;
 };
 
+static void read_back(struct tree *t);
+
+/* Rows that the entry needs are here now, or cannot be had. */
+static void rows_came(void *arg, int err) {
+    struct entry_read *q = arg;
+    struct tree *t = q->tree;
+    tree_lock(t);
+    if (t->inflight.active && t->inflight.seq == q->seq && !t->closing) {
+        if (err < 0) {
+            t->inflight.putting = false;
+            put_again(t, err);
+        } else {
+            read_back(t);
+        }
+    }
+    tree_unlock(t);
+    free(q);
+}
+
+/* It cannot be applied before more of the tree is here; until then putting goes on. */
+static void read_back_later(struct tree *t, uint64_t seq) {
+    struct entry_read *q = xmalloc(sizeof *q);
+    *q = (struct entry_read){t, seq};
+    fault_wait_all(t, rows_came, q);
+}
+
 /* Another host has the number, or we: either way the entry in flight is resolved by applying what is there. */
 static void read_back_done(void *arg, const struct store_got *got) {
     struct entry_read *q = arg;
@@ -244,17 +271,24 @@ static void read_back_done(void *arg, const struct store_got *got) {
         tree_unlock(t);
         return;
     }
+    int r = 0;
     t->inflight.putting = false;
     if (got->err == 0) {
-        int r = follow_take(t, seq, got->data, got->len);
+        r = follow_take(t, seq, got->data, got->len);
+        t->inflight.putting = r == -EINPROGRESS;
         if (r == -EBADMSG && !t->cfg.reader->absence_ns && t->inflight.attempts++ > 0)
             r = follow_void(t, seq);
         else if (r == -EBADMSG && !t->reading) /* follow.c finds out what stands there */
             env_timer_set(t->env, &t->poll_timer, env_mono(t->env));
-        if (r < 0)
+        if (r < 0 && r != -EINPROGRESS)
             put_again(t, r);
     } else {
         put_again(t, got->err == -ENOENT ? -EIO : got->err);
+    }
+    if (r == -EINPROGRESS) {
+        tree_unlock(t);
+        read_back_later(t, seq);
+        tree_lock(t);
     }
     tree_release(t);
     tree_unlock(t);
@@ -290,6 +324,7 @@ static void put_refused(struct tree *t, int err, const char *why) {
 static void put_done(void *arg, int err, const char *why) {
     struct entry_put *p = arg;
     struct tree *t = p->tree;
+    int r = 0;
     tree_lock(t);
     struct inflight *f = &t->inflight;
     bool ours = f->active && f->bytes.len == p->bytes.len && !memcmp(f->bytes.data, p->bytes.data, p->bytes.len);
@@ -301,8 +336,9 @@ static void put_done(void *arg, int err, const char *why) {
         t->reason = NULL;
         t->witness_at = env_mono(t->env);
         t->unproven_since = 0; /* the number was free: what we know was the head */
-        int r = follow_take(t, f->seq, p->bytes.data, p->bytes.len);
-        if (r < 0)
+        r = follow_take(t, f->seq, p->bytes.data, p->bytes.len);
+        f->putting = r == -EINPROGRESS;
+        if (r < 0 && r != -EINPROGRESS)
             put_again(t, r);
     } else if (err == -EACCES || err == -EINVAL || err == -ENOSPC || err == -EROFS) {
         f->putting = false;
@@ -313,6 +349,11 @@ static void put_done(void *arg, int err, const char *why) {
         else
             log_debug("entry %" PRIu64 ": %s; reading it back", f->seq, why ? why : strerror(-err));
         read_back(t); /* putting goes on */
+    }
+    if (r == -EINPROGRESS) {
+        tree_unlock(t);
+        read_back_later(t, p->seq);
+        tree_lock(t);
     }
     tree_release(t);
     tree_unlock(t);
@@ -366,6 +407,16 @@ void commit_kick(struct tree *t) {
     env_timer_set(t->env, &t->commit_timer, at);
 }
 
+static void build_again(void *arg, int err) {
+    struct tree *t = arg;
+    tree_lock(t);
+    if (err < 0 && !t->closing && !t->inflight.active)
+        put_again(t, err);
+    else
+        commit_kick(t);
+    tree_unlock(t);
+}
+
 static void commit_tick(void *arg) {
     struct tree *t = arg;
     tree_lock(t);
@@ -382,8 +433,15 @@ static void commit_tick(void *arg) {
     if (!t->inflight.active) {
         int r = db_begin(&t->db);
         t->pending_rows_before = t->pending_rows;
+        t->missed = false;
         if (r == 0)
             r = tree_end(t, build_entry(t));
+        if (r == -EINPROGRESS) {
+            t->inflight.active = false;
+            tree_unlock(t);
+            fault_wait_all(t, build_again, t);
+            return;
+        }
         if (r < 0) {
             t->inflight.active = false;
             log_errno(r, "no journal entry could be made");

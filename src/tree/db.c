@@ -52,6 +52,10 @@ static const char *const upgrades[DB_SCHEMA_VERSION - 1] = {
     "CREATE INDEX p_inode_due ON p_inode(due) WHERE work + blocked > 0;",
     /* 3: edits of the volume state */
     "CREATE TABLE p_state(key TEXT PRIMARY KEY, value BLOB, op INTEGER NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID;",
+    /* 4: rows that are fetched from a base when they are asked for (fault.h). c_session.last: the largest number in the session that the base has, 0: none */
+    "CREATE TABLE c_here(dir INTEGER PRIMARY KEY);"
+    "CREATE TABLE c_absent(ino INTEGER PRIMARY KEY);"
+    "ALTER TABLE c_session ADD COLUMN last INTEGER NOT NULL DEFAULT 0;",
 };
 
 int sql_errno(int rc) {

@@ -12,7 +12,7 @@
 #include "base/buf.h"
 #include <sqlite3.h>
 
-#define DB_SCHEMA_VERSION 3
+#define DB_SCHEMA_VERSION 4
 
 /* `since` of rows that are never committed: local.h. */
 #define DB_LOCAL "9223372036854775807"
@@ -37,6 +37,15 @@
     X(C_INODE_SET, "INSERT INTO c_inode(ino, rec, nlink, seq) VALUES(?1, ?2, ?3, ?4) "                       \
                    "ON CONFLICT(ino) DO UPDATE SET rec = ?2, seq = ?4")                                      \
     X(C_INODE_DEL, "DELETE FROM c_inode WHERE ino = ?1")                                                     \
+    X(C_NAME_ADD, "INSERT OR IGNORE INTO c_name(parent, name, ino, type) VALUES(?1, ?2, ?3, ?4)")            \
+    X(C_INODE_ADD, "INSERT OR IGNORE INTO c_inode(ino, rec, nlink, seq) VALUES(?1, ?2, ?3, ?4)")             \
+    X(C_IS_HERE, "SELECT 1 FROM c_here WHERE dir = ?1")                                                      \
+    X(C_HERE, "INSERT OR IGNORE INTO c_here(dir) VALUES(?1)")                                                \
+    X(C_HERE_CLEAR, "DELETE FROM c_here")                                                                    \
+    X(C_IS_ABSENT, "SELECT 1 FROM c_absent WHERE ino = ?1")                                                  \
+    X(C_ABSENT, "INSERT OR IGNORE INTO c_absent(ino) VALUES(?1)")                                            \
+    X(C_ABSENT_CLEAR, "DELETE FROM c_absent")                                                                \
+    X(C_SESSION_LAST, "SELECT last FROM c_session WHERE number = ?1")                                        \
     X(C_LINK, "UPDATE c_inode SET nlink = nlink + ?2 WHERE ino = ?1")                                        \
     X(C_SESSION_SET, "INSERT INTO c_session(number, label, nonce) VALUES(?1, ?2, ?3)")                       \
     X(C_SESSION, "SELECT label FROM c_session WHERE number = ?1")                                            \

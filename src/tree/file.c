@@ -289,7 +289,7 @@ static int begin_version(struct file *f, const struct record *rec, struct row_pe
     return 0;
 }
 
-/* Its snapshot goes nowhere: it is written on, unless it is just being hashed (-EINPROGRESS) or uploaded. */
+/* Its snapshot goes nowhere: it is written on, unless it is just being hashed (-EALREADY) or uploaded. */
 static int begin_unnamed(struct file *f) {
     struct tree *t = f->tree;
     if (f->snap && !f->settling) {
@@ -298,7 +298,7 @@ static int begin_unnamed(struct file *f) {
         return 0;
     }
     if (f->snap && !f->hashed)
-        return -EINPROGRESS;
+        return -EALREADY;
     int r = tree_begin(t);
     if (r < 0)
         return r;
@@ -315,7 +315,7 @@ static int begin_unnamed(struct file *f) {
     return tree_end(t, r);
 }
 
-/* 0; -EINPROGRESS: park it, the snapshot has no content id yet; else an error. Under the lock. */
+/* 0; -EALREADY: park it, the snapshot has no content id yet; else an error. Under the lock. */
 static int make_writable(struct file *f) {
     CLEANUP_RECORD struct record rec = {0};
     struct row_pending p;
@@ -333,7 +333,7 @@ static int make_writable(struct file *f) {
     if (r <= 0)
         return r < 0 ? r : -ESTALE;
     if (p.snap && p.stage == SNAP_SEALED)
-        return -EINPROGRESS;
+        return -EALREADY;
     r = tree_begin(t);
     if (r < 0)
         return r;
@@ -465,7 +465,7 @@ static void change_run(void *arg) {
     struct tree *t = f->tree;
     tree_lock(t);
     int r = make_writable(f);
-    if (r == -EINPROGRESS) {
+    if (r == -EALREADY) {
         if (c->kind == CHANGE_WRITE && !c->copy)
             c->data = c->copy = xmemdup(c->data, c->len);
         park(f, change_run, c);

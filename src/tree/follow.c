@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "net/retry.h"
 #include "tree/apply.h"
+#include "tree/fault.h"
 #include "tree/home.h"
 #include "tree/local.h"
 #include "tree/volume_state.h"
@@ -33,12 +34,15 @@ static int save_head(struct tree *t) {
 /* What apply changes outside the database, for the case that its transaction fails. */
 struct head {
     uint64_t seq, files, bytes;
+    uint64_t session, old_session, counter, counter_reserved;
     uint8_t hash[DIGEST_SIZE];
     struct set_digest set;
 };
 
 static struct head head_of(const struct tree *t) {
-    struct head h = {t->seq, t->total_files, t->total_bytes, {0}, t->set};
+    struct head h = {t->seq,         t->total_files, t->total_bytes,      t->session,
+                     t->old_session, t->counter,     t->counter_reserved, {0},
+                     t->set};
     memcpy(h.hash, t->head_hash, DIGEST_SIZE);
     return h;
 }
@@ -49,6 +53,12 @@ static void head_back(struct tree *t, const struct head *h) {
     t->total_bytes = h->bytes;
     t->set = h->set;
     memcpy(t->head_hash, h->hash, DIGEST_SIZE);
+    if (t->session != h->session) {
+        t->session = h->session;
+        t->old_session = h->old_session;
+        t->counter = h->counter;
+        t->counter_reserved = h->counter_reserved;
+    }
 }
 
 /* May this entry be applied? Form, chain, and that its writer saw the tree we see. */
@@ -106,13 +116,40 @@ static int resolve(struct tree *t) {
     return r < 0 ? r : db_run(&t->db, STMT_INFLIGHT_DEL, "");
 }
 
+/* All at once, so that it is fetched all at once: what apply_entry() will ask for first. */
+static int need_for_entry(struct tree *t, const struct entry *e) {
+    int r = 0;
+    if (!fault_is_lazy(t))
+        return 0;
+    for (size_t i = 0; i < e->n_changes; i++) {
+        const struct change *c = &e->changes[i];
+        for (size_t k = 0; k < c->n_names && (r >= 0 || r == -EINPROGRESS); k++)
+            r = fault_need_dir(t, c->names[k].parent);
+        for (size_t k = 0; k < c->n_inodes && (r >= 0 || r == -EINPROGRESS); k++)
+            r = rows_c_inode(t, c->inodes[k].ino, NULL, NULL, NULL);
+    }
+    return tree_missed(t, MIN(r, 0));
+}
+
 /* In a transaction. */
 static int apply_parsed(struct tree *t, const struct entry *e, bool ours, struct before *b) {
     size_t n_void;
-    int r = apply_entry(t, e, b, &n_void);
+    int r = need_for_entry(t, e);
+    if (r == 0)
+        r = apply_entry(t, e, b, &n_void);
+    if (r == 0 && !ours && t->pending_rows)
+        r = home_need(t, b);
     if (r < 0)
         return r;
     t->seq = e->sequence;
+    if (!ours) {
+        notice_clone(t, e);
+        if (t->started) /* what was missed is no rival's */
+            t->foreign_at = env_mono(t->env);
+        r = t->pending_rows ? carry_over(t, b) : 0;
+        if (r < 0)
+            return r;
+    }
     if (n_void) {
         counter_add(t->cfg.counters, COUNTER_CHANGES_VOID, n_void);
         log_warning("journal entry %" PRIu64 " by %s: %zu of %zu changes do not fit the tree and are void (%s)", e->sequence, e->host,
@@ -128,11 +165,7 @@ static int apply_parsed(struct tree *t, const struct entry *e, bool ours, struct
     if (ours) {
         r = commit_applied(t, e);
     } else {
-        notice_clone(t, e);
-        if (t->started) /* what was missed is no rival's */
-            t->foreign_at = env_mono(t->env);
-        r = t->pending_rows ? carry_over(t, b) : 0;
-        if (r == 0 && t->pending_rows)
+        if (t->pending_rows)
             r = local_sweep(t);
         if (r == 0 && t->pending_rows)
             r = home_follow(t, b);
@@ -187,7 +220,8 @@ int follow_take(struct tree *t, uint64_t seq, const void *p, size_t n) {
     r = tree_end(t, apply_parsed(t, &e, ours, &b));
     if (r < 0) {
         head_back(t, &before);
-        log_errno(r, "journal entry %" PRIu64 " could not be applied", seq);
+        if (r != -EINPROGRESS)
+            log_errno(r, "journal entry %" PRIu64 " could not be applied", seq);
     } else {
         if (t->inflight.active && t->inflight.seq <= seq)
             commit_resolved(t);
@@ -387,10 +421,10 @@ static void control_done(void *arg, const struct store_got *got) {
 }
 
 /* Under the lock. */
-static void unreadable(struct tree *t, const struct store_got *got) {
+static void unreadable(struct tree *t, const void *p, size_t n) {
     uint8_t digest[DIGEST_SIZE];
     int64_t now = env_mono(t->env);
-    digest_of(got->data, got->len, digest);
+    digest_of(p, n, digest);
     if (t->second_look != t->reading_seq || memcmp(digest, t->doubted, DIGEST_SIZE)) {
         t->second_look = t->reading_seq;
         t->doubted_at = now;
@@ -399,6 +433,65 @@ static void unreadable(struct tree *t, const struct store_got *got) {
     t->looked_at = now;
     CLEANUP_FREE char *key = follow_control_key(t);
     store_get_range(t->cfg.reader, key, 0, 1, STORE_FRESH, control_done, t);
+}
+
+/* An entry that was read, and whether it came out of a cache. */
+struct taking {
+    struct tree *tree;
+    void *bytes;
+    size_t n;
+    bool cached;
+};
+
+/* Under the lock. -EINPROGRESS: again, when the rows it needs are here; the round goes on. */
+static int take(struct tree *t, const void *p, size_t n, bool cached) {
+    int r = follow_take(t, t->reading_seq, p, n);
+    if (r == -EINPROGRESS)
+        return r;
+    if (r == -EBADMSG && absence(t)) {
+        unreadable(t, p, n);
+        return 0;
+    }
+    if (r == -EBADMSG && t->second_look == t->reading_seq)
+        r = follow_void(t, t->reading_seq);
+    else if (r == -EBADMSG)
+        t->second_look = t->reading_seq, r = 0;
+    int64_t since = cached ? t->unproven_since : 0;
+    if (r == 0) {
+        all_is_well(t);
+        t->unproven_since = since;
+        read_next(t);
+    } else {
+        round_over(t, poll_interval(t));
+    }
+    return 0;
+}
+
+static void take_again(void *arg, int err) {
+    struct taking *k = arg;
+    struct tree *t = k->tree;
+    int r = 0;
+    tree_lock(t);
+    if (t->closing)
+        round_over(t, 0);
+    else if (err < 0)
+        trouble(t, err, "the checkpoint this host began from cannot be read");
+    else
+        r = take(t, k->bytes, k->n, k->cached);
+    tree_unlock(t);
+    if (r == -EINPROGRESS) {
+        fault_wait_all(t, take_again, k);
+        return;
+    }
+    free(k->bytes);
+    free(k);
+    follow_after(t);
+}
+
+static void take_later(struct tree *t, const struct store_got *got) {
+    struct taking *k = xmalloc(sizeof *k);
+    *k = (struct taking){t, xmemdup(got->data, got->len), got->len, got->cached};
+    fault_wait_all(t, take_again, k);
 }
 
 static void next_done(void *arg, const struct store_got *got) {
@@ -413,26 +506,13 @@ static void next_done(void *arg, const struct store_got *got) {
     } else if (got->err < 0) {
         trouble(t, got->err, got->why);
     } else {
-        r = follow_take(t, t->reading_seq, got->data, got->len);
-        if (r == -EBADMSG && absence(t)) {
-            unreadable(t, got);
-        } else {
-            if (r == -EBADMSG && t->second_look == t->reading_seq)
-                r = follow_void(t, t->reading_seq);
-            else if (r == -EBADMSG)
-                t->second_look = t->reading_seq, r = 0;
-            int64_t since = got->cached ? t->unproven_since : 0;
-            if (r == 0) {
-                all_is_well(t);
-                t->unproven_since = since;
-                read_next(t);
-            } else {
-                round_over(t, poll_interval(t));
-            }
-        }
+        r = take(t, got->data, got->len, got->cached);
     }
     tree_unlock(t);
-    follow_after(t);
+    if (r == -EINPROGRESS)
+        take_later(t, got);
+    else
+        follow_after(t);
 }
 
 /* Under the lock, with `reading` set. */

@@ -83,12 +83,15 @@ int hold_is_named(struct tree *t, uint64_t ino) {
 }
 
 int hold_release(struct tree *t, uint64_t ino) {
-    int r = 0;
+    int r = 1;
     if (!t->cfg.names || hold_next(t) == INT64_MAX)
         return 0;
-    for (uint64_t at = ino; r == 0 && at && at != ROOT_INO; at = rows_v_parent(t, at))
+    for (uint64_t at = ino; r == 1 && at != ROOT_INO;) {
         r = db_run(&t->db, STMT_P_HELD_OF, "i", at);
-    return r;
+        if (r == 0)
+            r = rows_v_parent(t, at, &at);
+    }
+    return MIN(r, 0);
 }
 
 int hold_release_all(struct tree *t) {

@@ -2,6 +2,7 @@
 #include "tree/home.h"
 #include "base/mime.h"
 #include "tree/apply.h"
+#include "tree/fault.h"
 #include "tree/name_kind.h"
 
 #define EXTENSION_MAX 15
@@ -141,7 +142,8 @@ int home_check(struct tree *t, uint64_t ino) {
     return r;
 }
 
-int home_follow(struct tree *t, const struct before *b) {
+/* For every file that an entry touched and that has pending names. */
+static int for_renamed(struct tree *t, const struct before *b, int (*each)(struct tree *, uint64_t ino)) {
     struct before_inode *i, *next;
     int r = 0;
     HASH_ITER(hh, b->inodes, i, next) {
@@ -151,11 +153,19 @@ int home_follow(struct tree *t, const struct before *b) {
         bool named = db_step(s) == 1;
         db_reset(s);
         if (named)
-            r = home_check(t, i->ino);
+            r = each(t, i->ino);
         if (r < 0)
             break;
     }
     return r;
+}
+
+int home_follow(struct tree *t, const struct before *b) {
+    return for_renamed(t, b, home_check);
+}
+
+int home_need(struct tree *t, const struct before *b) {
+    return fault_is_lazy(t) ? for_renamed(t, b, rows_c_names_here) : 0;
 }
 
 int home_arrived(struct tree *t, uint64_t ino, const uint8_t id[DIGEST_SIZE], const char *key) {

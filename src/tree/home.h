@@ -32,6 +32,8 @@ static inline bool home_is_wanted(const struct row_pending *p) {
 /* After another host's entry, with what it touched: what we have renamed, and it has written. Writes as home_check(). */
 struct before;
 int home_follow(struct tree *, const struct before *) ATTR_WARN_UNUSED;
+/* What home_follow() will need, before anything is changed that cannot be undone. */
+int home_need(struct tree *, const struct before *) ATTR_WARN_UNUSED;
 /* The content is at this key now. Writes: the inode goes by that, unless it has got other content meanwhile. */
 int home_arrived(struct tree *, uint64_t ino, const uint8_t id[DIGEST_SIZE], const char *key) ATTR_WARN_UNUSED;
 

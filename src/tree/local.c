@@ -77,7 +77,9 @@ static int check_one(struct tree *t, const struct todo *w, struct todo **more) {
     int r = inode_type(t, w->ino, &type, &nlink);
     if (r == 0 && !S_ISDIR(type))
         return nlink > 1 ? -EXDEV : 0;
-    if (r == 0 && rows_c_has_child(t, w->ino))
+    if (r == 0)
+        r = rows_c_has_child(t, w->ino);
+    if (r == 1)
         r = -EXDEV;
     if (r == 0)
         r = list_children(t, w->ino, &l);
@@ -246,8 +248,8 @@ int local_sweep(struct tree *t) {
     struct local_row row;
     int r;
     while ((r = step_row(db_bind(&t->db, STMT_P_LOCAL_LOST, ""), true, 0, &row)) == 1) {
-        bool shared = rows_c_inode(t, row.ino, NULL, NULL, NULL) == 1;
-        r = shared ? give_back(t, &row) : drop(t, &row);
+        int shared = rows_c_inode(t, row.ino, NULL, NULL, NULL);
+        r = shared < 0 ? shared : shared ? give_back(t, &row) : drop(t, &row);
         if (r < 0)
             break;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tree/names.h"
 #include "tree/apply.h"
+#include "tree/fault.h"
 #include "tree/hold.h"
 #include "tree/home.h"
 #include "tree/local.h"
@@ -78,8 +79,9 @@ static int view_directory(struct tree *t, uint64_t *dir, struct record *ret) {
 }
 
 static int dot_dot_lookup(struct tree *t, uint64_t dir, struct attr *ret) {
-    uint64_t ino = dir == ROOT_INO ? dir : rows_v_parent(t, dir);
-    return ino ? get_attr(t, ino, ret) : -ENOENT;
+    uint64_t ino = dir;
+    int r = dir == ROOT_INO ? 1 : rows_v_parent(t, dir, &ino);
+    return r < 0 ? r : r == 1 ? get_attr(t, ino, ret) : -ENOENT;
 }
 
 int names_lookup(struct tree *t, uint64_t parent, const char *name, size_t n, struct attr *ret) {
@@ -97,6 +99,7 @@ int names_lookup(struct tree *t, uint64_t parent, const char *name, size_t n, st
         r = rows_v_name(t, parent, name, n, &row);
         r = r < 0 ? r : r == 0 ? -ENOENT : get_attr(t, row.ino, ret);
     }
+    r = tree_missed(t, r);
     tree_unlock(t);
     return r;
 }
@@ -104,7 +107,7 @@ int names_lookup(struct tree *t, uint64_t parent, const char *name, size_t n, st
 int names_getattr(struct tree *t, uint64_t ino, struct attr *ret) {
     tree_lock(t);
     ino = tree_resolve(t, ino);
-    int r = get_attr(t, ino, ret);
+    int r = tree_missed(t, get_attr(t, ino, ret));
     tree_unlock(t);
     return r;
 }
@@ -114,6 +117,8 @@ int names_list(struct tree *t, uint64_t dir, bool (*each)(void *arg, const struc
     CLEANUP_RECORD struct record rec = {0};
     tree_lock(t);
     int r = view_directory(t, &dir, &rec);
+    if (r == 0)
+        r = fault_need_dir(t, dir);
     if (r == -ENOENT) /* removed, still open: empty */
         r = 0;
     if (r == 0) {
@@ -129,9 +134,11 @@ int names_list(struct tree *t, uint64_t dir, bool (*each)(void *arg, const struc
             }
         }
         db_reset(s);
-        uint64_t up = dir == ROOT_INO ? dir : rows_v_parent(t, dir);
-        *ret_parent = up ? up : dir;
+        uint64_t up = 0;
+        int above = dir == ROOT_INO ? 0 : rows_v_parent(t, dir, &up);
+        *ret_parent = above == 1 ? up : dir;
     }
+    r = tree_missed(t, r);
     tree_unlock(t);
     return r;
 }
@@ -139,7 +146,7 @@ int names_list(struct tree *t, uint64_t dir, bool (*each)(void *arg, const struc
 int names_readlink(struct tree *t, uint64_t ino, struct buf *ret) {
     CLEANUP_RECORD struct record rec = {0};
     tree_lock(t);
-    int r = view_record(t, tree_resolve(t, ino), &rec, NULL, NULL);
+    int r = tree_missed(t, view_record(t, tree_resolve(t, ino), &rec, NULL, NULL));
     tree_unlock(t);
     if (r == 0)
         r = rec.target ? buf_append_str(ret, rec.target) : -EINVAL;
@@ -348,15 +355,14 @@ static int do_remove(struct tree *t, uint64_t parent, const char *name, size_t n
         return r < 0 ? r : -ENOENT;
     if (S_ISDIR(row.type) != directory)
         return directory ? -ENOTDIR : -EISDIR;
-    if (directory && rows_v_has_child(t, row.ino))
-        return -ENOTEMPTY;
+    r = directory ? rows_v_has_child(t, row.ino) : 0;
+    if (r != 0)
+        return r < 0 ? r : -ENOTEMPTY;
     bool local = local_is(t, row.ino);
     r = rows_v_set_name(t, parent, name, n, 0, 0, true, now);
     if (r == 0)
-        r = names_lost(t, row.ino, row.type, now);
-    if (r == 0)
         r = touch_parent(t, parent, local, now);
-    return r;
+    return r == 0 ? names_lost(t, row.ino, row.type, now) : r; /* at last: it changes more than rows */
 }
 
 int names_unlink(struct tree *t, uint64_t parent, const char *name, size_t n) {
@@ -381,10 +387,11 @@ struct place {
 
 /* -EINVAL when `dir` lies above or at `below`: it cannot move into itself. */
 static int check_no_loop(struct tree *t, uint64_t dir, uint64_t below) {
-    for (uint64_t at = below; at && at != ROOT_INO; at = rows_v_parent(t, at))
+    int r = 1;
+    for (uint64_t at = below; r == 1 && at != ROOT_INO; r = rows_v_parent(t, at, &at))
         if (at == dir)
             return -EINVAL;
-    return 0;
+    return MIN(r, 0);
 }
 
 static int check_replaced(struct tree *t, const struct place *from, const struct place *to) {
@@ -392,7 +399,8 @@ static int check_replaced(struct tree *t, const struct place *from, const struct
         return -EISDIR;
     if (!S_ISDIR(to->row.type) && S_ISDIR(from->row.type))
         return -ENOTDIR;
-    return S_ISDIR(to->row.type) && rows_v_has_child(t, to->row.ino) ? -ENOTEMPTY : 0;
+    int r = S_ISDIR(to->row.type) ? rows_v_has_child(t, to->row.ino) : 0;
+    return r == 1 ? -ENOTEMPTY : r;
 }
 
 static int check_rename(struct tree *t, const struct place *from, const struct place *to, unsigned flags) {
@@ -454,14 +462,16 @@ static int move(struct tree *t, const struct place *from, const struct place *to
     r = rows_v_set_name(t, from->parent, from->name, from->n, back.ino, back.type, leaves, now);
     if (r == 0)
         r = rows_v_set_name(t, to->parent, to->name, to->n, from->row.ino, from->row.type, to->row.ino && !exchange, now);
-    if (r == 0 && to->row.ino)
-        r = exchange ? touch_inode(t, to->row.ino, now) : names_lost(t, to->row.ino, to->row.type, now);
+    if (r == 0 && exchange)
+        r = touch_inode(t, to->row.ino, now);
     if (r == 0)
         r = move_times(t, from, to, was_local, now);
     if (r == 0)
         r = arrived(t, &from->row);
     if (r == 0 && exchange)
         r = arrived(t, &to->row);
+    if (r == 0 && to->row.ino && !exchange) /* at last: it changes more than rows */
+        r = names_lost(t, to->row.ino, to->row.type, now);
     return r;
 }
 
@@ -579,7 +589,7 @@ int names_removexattr(struct tree *t, uint64_t ino, const char *name) {
 int names_getxattr(struct tree *t, uint64_t ino, const char *name, struct buf *ret) {
     CLEANUP_RECORD struct record rec = {0};
     tree_lock(t);
-    int r = view_record(t, tree_resolve(t, ino), &rec, NULL, NULL);
+    int r = tree_missed(t, view_record(t, tree_resolve(t, ino), &rec, NULL, NULL));
     tree_unlock(t);
     if (r < 0)
         return r;
@@ -590,7 +600,7 @@ int names_getxattr(struct tree *t, uint64_t ino, const char *name, struct buf *r
 int names_listxattr(struct tree *t, uint64_t ino, struct buf *ret) {
     CLEANUP_RECORD struct record rec = {0};
     tree_lock(t);
-    int r = view_record(t, tree_resolve(t, ino), &rec, NULL, NULL);
+    int r = tree_missed(t, view_record(t, tree_resolve(t, ino), &rec, NULL, NULL));
     tree_unlock(t);
     for (size_t i = 0; i < rec.n_xattrs && r == 0; i++)
         r = buf_append(ret, rec.xattrs[i].name, strlen(rec.xattrs[i].name) + 1);
@@ -616,12 +626,13 @@ int names_truth(struct tree *t, uint64_t ino, struct truth *ret) {
     CLEANUP_RECORD struct record rec = {0};
     struct row_pending p;
     uint64_t seq = 0;
+    *ret = (struct truth){0};
     tree_lock(t);
     ino = tree_resolve(t, ino);
     int r = view_record(t, ino, &rec, NULL, &p);
     if (r == 0) {
         *ret = (struct truth){.btime = rec.btime};
-        rows_c_inode(t, ino, NULL, NULL, &seq);
+        (void)rows_c_inode(t, ino, NULL, NULL, &seq);
         ret->sequence = seq;
         bool named = rows_v_names_of(t, ino, pending_name, t) == -EBUSY;
         ret->state = file_is_stuck(t, ino)            ? FILE_STUCK
@@ -633,6 +644,11 @@ int names_truth(struct tree *t, uint64_t ino, struct truth *ret) {
             memcpy(ret->id, rec.content->id, DIGEST_SIZE);
             ret->key = xstrdup(rec.content->key);
         }
+    }
+    r = tree_missed(t, r);
+    if (r < 0) {
+        free(ret->key);
+        *ret = (struct truth){0};
     }
     tree_unlock(t);
     return r;

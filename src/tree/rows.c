@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tree/rows.h"
 #include "base/cbor.h"
+#include "tree/fault.h"
 #include "tree/hold.h"
 
 /* Elements of the tree digest (assetfs-format(5), "Tree digest"): one CBOR array a row of C. */
@@ -42,9 +43,12 @@ static int decode_column(sqlite3_stmt *s, int column, struct record *ret) {
 /* C */
 
 int rows_c_name(struct tree *t, uint64_t parent, const char *name, size_t n, struct row_name *ret) {
-    sqlite3_stmt *s = db_bind(&t->db, STMT_C_NAME, "ib", parent, name, n);
-    int r = db_step(s);
     *ret = (struct row_name){0};
+    int r = fault_need_dir(t, parent);
+    if (r < 0)
+        return r;
+    sqlite3_stmt *s = db_bind(&t->db, STMT_C_NAME, "ib", parent, name, n);
+    r = db_step(s);
     if (r == 1) {
         ret->ino = (uint64_t)sqlite3_column_int64(s, 0);
         ret->type = (uint32_t)sqlite3_column_int(s, 1);
@@ -57,7 +61,7 @@ int rows_c_inode(struct tree *t, uint64_t ino, struct record *ret, uint32_t *nli
     sqlite3_stmt *s = db_bind(&t->db, STMT_C_INODE, "i", ino);
     int r = db_step(s);
     if (r != 1)
-        return r;
+        return r < 0 ? r : fault_need_inode(t, ino);
     int d = decode_column(s, 0, ret);
     if (nlink)
         *nlink = (uint32_t)sqlite3_column_int64(s, 1);
@@ -118,7 +122,9 @@ int rows_c_set_name(struct tree *t, uint64_t parent, const char *name, size_t n,
 
 int rows_c_set_inode(struct tree *t, uint64_t ino, const struct record *rec, uint64_t seq) {
     sqlite3_stmt *s = db_bind(&t->db, STMT_C_INODE, "i", ino);
-    int r = db_step(s);
+    int r = db_step(s), was = r;
+    if (r == 0)
+        r = fault_need_inode(t, ino);
     if (r < 0)
         return r;
     if (r == 1) {
@@ -133,8 +139,10 @@ int rows_c_set_inode(struct tree *t, uint64_t ino, const struct record *rec, uin
     }
     t->total_files += rec != NULL;
     t->total_bytes += rec ? rec->size : 0;
-    if (!rec)
-        return db_run(&t->db, STMT_C_INODE_DEL, "i", ino);
+    if (t->fault && was != (rec != NULL) && (!rec || S_ISDIR(rec->mode))) /* the base says nothing of it any more */
+        r = db_run(&t->db, rec ? STMT_C_HERE : STMT_C_ABSENT, "i", ino);
+    if (r < 0 || !rec)
+        return r < 0 ? r : db_run(&t->db, STMT_C_INODE_DEL, "i", ino);
     CLEANUP_BUF struct buf b = BUF_INIT(RECORD_MAX);
     record_encode(rec, &b);
     if (b.err)
@@ -178,11 +186,60 @@ int rows_c_add_session(struct tree *t, uint64_t number, const char *label, const
     return db_run(&t->db, STMT_C_SESSION_SET, "itb", number, label, nonce, (size_t)NONCE_SIZE);
 }
 
-bool rows_c_has_child(struct tree *t, uint64_t dir) {
-    sqlite3_stmt *s = db_bind(&t->db, STMT_C_CHILD, "i", dir);
+static int has_row(struct tree *t, enum statement which, uint64_t arg) {
+    sqlite3_stmt *s = db_bind(&t->db, which, "i", arg);
     int r = db_step(s);
     db_reset(s);
-    return r != 0; /* on an error: rather not empty */
+    return r;
+}
+
+int rows_c_has_child(struct tree *t, uint64_t dir) {
+    int r = fault_need_dir(t, dir);
+    return r < 0 ? r : has_row(t, STMT_C_CHILD, dir);
+}
+
+/* Names of C that are here, at most `max`. */
+static int count_here(struct tree *t, uint64_t ino, uint32_t max) {
+    sqlite3_stmt *s = db_bind(&t->db, STMT_C_NAMES_OF, "i", ino);
+    uint32_t n = 0;
+    int r = 0;
+    while (n < max && (r = db_step(s)) == 1)
+        n++;
+    db_reset(s);
+    return r < 0 ? r : (int)n;
+}
+
+/* A file's are counted in its row, wherever they are; a directory's row is here with its name. */
+int rows_c_count_names(struct tree *t, uint64_t ino) {
+    CLEANUP_RECORD struct record rec = {0};
+    uint32_t nlink = 0;
+    int r = rows_c_inode(t, ino, &rec, &nlink, NULL);
+    if (r == 1 && !S_ISDIR(rec.mode))
+        return (int)MIN(nlink, 2u);
+    return r < 0 ? r : count_here(t, ino, 2);
+}
+
+/* 1: there may be more names of it than are here. */
+static int has_more_names(struct tree *t, uint64_t ino) {
+    CLEANUP_RECORD struct record rec = {0};
+    if (!t->fault || ino == ROOT_INO)
+        return 0;
+    sqlite3_stmt *s = db_bind(&t->db, STMT_C_INODE, "i", ino);
+    int r = db_step(s);
+    if (r != 1)
+        return r < 0 ? r : 1;
+    uint32_t nlink = (uint32_t)sqlite3_column_int64(s, 1);
+    r = decode_column(s, 0, &rec);
+    db_reset(s);
+    if (r < 0 || S_ISDIR(rec.mode))
+        return r;
+    int n = count_here(t, ino, nlink);
+    return n < 0 ? n : (uint32_t)n < nlink;
+}
+
+int rows_c_names_here(struct tree *t, uint64_t ino) {
+    int more = has_more_names(t, ino);
+    return more == 1 ? fault_need_inode(t, ino) : more;
 }
 
 /* P */
@@ -386,11 +443,9 @@ int rows_p_prune_name(struct tree *t, uint64_t parent, const char *name, size_t 
     return db_run(&t->db, STMT_P_NAME_SINCE, "ibi", parent, name, n, MAX(p.since, op + 1));
 }
 
-bool rows_v_has_child(struct tree *t, uint64_t dir) {
-    sqlite3_stmt *s = db_bind(&t->db, STMT_LIST, "i", dir);
-    int r = db_step(s);
-    db_reset(s);
-    return r != 0;
+int rows_v_has_child(struct tree *t, uint64_t dir) {
+    int r = fault_need_dir(t, dir);
+    return r < 0 ? r : has_row(t, STMT_LIST, dir);
 }
 
 /* Names of an inode, copied out of a statement. */
@@ -417,7 +472,8 @@ int rows_v_names_of(struct tree *t, uint64_t ino, int (*each)(void *arg, uint64_
     struct name_copy *list = NULL;
     size_t count = 0, confirmed;
     struct row_pending_name p;
-    int r = copy_names(t, STMT_C_NAMES_OF, ino, &list, &count);
+    int more = has_more_names(t, ino); /* asked for only if these are not enough */
+    int r = more < 0 ? more : copy_names(t, STMT_C_NAMES_OF, ino, &list, &count);
     confirmed = count;
     if (r == 0)
         r = copy_names(t, STMT_P_NAMES_OF, ino, &list, &count);
@@ -431,6 +487,8 @@ int rows_v_names_of(struct tree *t, uint64_t ino, int (*each)(void *arg, uint64_
         }
         r = each(arg, list[i].parent, list[i].name, list[i].n);
     }
+    if (r == 0 && more)
+        r = fault_need_inode(t, ino);
     for (size_t i = 0; i < count; i++)
         free(list[i].name);
     free(list);
@@ -444,17 +502,21 @@ static int first_parent(void *arg, uint64_t parent, const char *name, size_t n) 
     return -EEXIST; /* enough */
 }
 
-uint64_t rows_v_parent(struct tree *t, uint64_t dir) {
-    uint64_t parent = 0;
-    rows_v_names_of(t, dir, first_parent, &parent);
-    return parent;
+int rows_v_parent(struct tree *t, uint64_t dir, uint64_t *ret) {
+    *ret = 0;
+    int r = rows_v_names_of(t, dir, first_parent, ret);
+    return r == -EEXIST ? 1 : r;
 }
 
-uint64_t rows_c_parent(struct tree *t, uint64_t dir) {
+int rows_c_parent(struct tree *t, uint64_t dir, uint64_t *ret) {
+    *ret = 0;
     sqlite3_stmt *s = db_bind(&t->db, STMT_C_NAMES_OF, "i", dir);
-    uint64_t parent = db_step(s) == 1 ? (uint64_t)sqlite3_column_int64(s, 0) : 0;
-    db_reset(s);
-    return parent;
+    int r = db_step(s);
+    if (r == 1) {
+        *ret = (uint64_t)sqlite3_column_int64(s, 0);
+        db_reset(s);
+    }
+    return r != 0 ? r : MIN(rows_c_inode(t, dir, NULL, NULL, NULL), 0);
 }
 
 int rows_object_known(struct tree *t, const uint8_t id[DIGEST_SIZE], const char *key) {

@@ -10,7 +10,7 @@
  * nlink in V is C's plus p_link.d, which both setters keep: d(ino) is the sum over P rows of what V's row contributes less what C's row does (a file: its names; a directory: 2, and one for each
  * subdirectory).
  *
- * Results: 1 found, 0 not there, negative errno.
+ * Results: 1 found, 0 not there, negative errno; -EINPROGRESS: that cannot be told yet, and it has been noted that somebody needs it (fault.h).
  */
 #ifndef ASSETFS_ROWS_H
 #define ASSETFS_ROWS_H
@@ -79,7 +79,11 @@ int rows_c_set_inode(struct tree *, uint64_t ino, const struct record *rec, uint
 int rows_c_set_state(struct tree *, const char *key, const void *item, size_t n) ATTR_WARN_UNUSED;
 int rows_c_state(struct tree *, const char *key, struct buf *ret);
 int rows_c_add_session(struct tree *, uint64_t number, const char *label, const uint8_t nonce[NONCE_SIZE]) ATTR_WARN_UNUSED;
-bool rows_c_has_child(struct tree *, uint64_t dir);
+int rows_c_has_child(struct tree *, uint64_t dir) ATTR_WARN_UNUSED;
+/* How many names it has in C: 0, 1, or more. */
+int rows_c_count_names(struct tree *, uint64_t ino) ATTR_WARN_UNUSED;
+/* 0 if the rows of all its names are here. */
+int rows_c_names_here(struct tree *, uint64_t ino) ATTR_WARN_UNUSED;
 
 int rows_p_name(struct tree *, uint64_t parent, const char *name, size_t n, struct row_pending_name *ret);
 int rows_p_inode(struct tree *, uint64_t ino, struct record *ret, struct row_pending *p); /* either may be NULL */
@@ -100,12 +104,12 @@ int rows_v_set_name(struct tree *, uint64_t parent, const char *name, size_t n, 
                     int64_t now) ATTR_WARN_UNUSED;
 /* Drops the P row if it equals C's by now; else its `since` becomes at least op + 1. */
 int rows_p_prune_name(struct tree *, uint64_t parent, const char *name, size_t n, uint64_t op) ATTR_WARN_UNUSED;
-bool rows_v_has_child(struct tree *, uint64_t dir);
-/* Calls each for every row of V that names ino; rows are copied first, so each may change them. */
+int rows_v_has_child(struct tree *, uint64_t dir) ATTR_WARN_UNUSED;
+/* Calls each for every row of V that names ino, until it does not return 0; rows are copied first, so each may change them. -EINPROGRESS comes after those that are here. */
 int rows_v_names_of(struct tree *, uint64_t ino, int (*each)(void *arg, uint64_t parent, const char *name, size_t n), void *arg);
-/* The directory above, 0: none. */
-uint64_t rows_v_parent(struct tree *, uint64_t dir);
-uint64_t rows_c_parent(struct tree *, uint64_t dir);
+/* The directory above; *ret 0: none. */
+int rows_v_parent(struct tree *, uint64_t dir, uint64_t *ret) ATTR_WARN_UNUSED;
+int rows_c_parent(struct tree *, uint64_t dir, uint64_t *ret) ATTR_WARN_UNUSED;
 
 int rows_object_known(struct tree *, const uint8_t id[DIGEST_SIZE], const char *key);
 int rows_object_add(struct tree *, const uint8_t id[DIGEST_SIZE], const char *key) ATTR_WARN_UNUSED;

@@ -20,6 +20,7 @@
 #define FORCED_AGE_NS (60 * NS_PER_S)
 #define QUIET_NS (5 * NS_PER_S)
 #define RETRY_NS (2 * NS_PER_S)
+#define SOON_NS (50 * NS_PER_MS)
 
 struct settle {
     struct file *file; /* a reference */
@@ -482,7 +483,13 @@ static void settle_tick(void *arg) {
         if (!ino)
             break;
         struct row_pending p;
-        int r = rows_p_inode(t, ino, NULL, &p);
+        int r = rows_p_inode(t, ino, NULL, &p), here = rows_c_names_here(t, ino);
+        if (here < 0) { /* all its names are needed to tell whether and where it goes */
+            if (postpone(t, ino, now + (here == -EINPROGRESS ? SOON_NS : RETRY_NS)) == 0)
+                continue;
+            at = now + RETRY_NS;
+            break;
+        }
         bool urgent = r == 1 && waited_for(t, ino, &p);
         int64_t held = r == 1 && p.spool && !forced && !urgent ? hold_of(t, ino) : 0;
         if (r == 1 && held > now)
@@ -490,7 +497,7 @@ static void settle_tick(void *arg) {
         else if (r == 1 && !forced && !urgent && too_early(t, ino, now))
             r = postpone(t, ino, now + QUIET_NS);
         else if (r == 1 && (r = settle_begin(t, ino, urgent, &s)) == 0)
-            r = postpone(t, ino, p.snap ? INT64_MAX : now + 50 * NS_PER_MS); /* after the snapshot; or after the write that goes on just now */
+            r = postpone(t, ino, p.snap ? INT64_MAX : now + SOON_NS); /* after the snapshot; or after the write that goes on just now */
         if (r < 0) {
             log_errno(r, "inode %" PRIu64 " cannot be uploaded now", ino);
             if (postpone(t, ino, now + RETRY_NS) < 0) {
@@ -676,7 +683,7 @@ static int recover_row(struct tree *t, uint64_t ino) {
         } else if (p.stage != SNAP_DURABLE) {
             CLEANUP_RECORD struct record c = {0};
             log_error("inode %" PRIu64 ": what was written is lost: spool file %" PRIu64 ": %s", ino, p.snap, strerror(-r));
-            rows_c_inode(t, ino, &c, NULL, NULL);
+            (void)rows_c_inode(t, ino, &c, NULL, NULL);
             record_take_content(&rec, &c);
             p.snap = 0;
             r = rows_p_block(t, ino, &p, p.spool != 0);

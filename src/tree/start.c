@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "net/retry.h"
 #include "tree/apply.h"
+#include "tree/fault.h"
 #include "tree/object.h"
 #include <inttypes.h>
 
@@ -319,6 +320,22 @@ static int check_void(struct tree *t, const struct object_get *f, struct buf *wh
     return r;
 }
 
+/* follow_take(), with the rows it needs: fetched, if this host began from a checkpoint. */
+static int take_entry(struct tree *t, uint64_t seq, const void *p, size_t n, struct buf *why) {
+    for (;;) {
+        tree_lock(t);
+        int r = follow_take(t, seq, p, n);
+        tree_unlock(t);
+        if (r != -EINPROGRESS)
+            return r;
+        r = fault_wait_here(t);
+        if (r < 0) {
+            buf_printf(why, "the checkpoint this host began from cannot be read: %s", strerror(-r));
+            return r;
+        }
+    }
+}
+
 /* It opened under no key. Once more past the caches, over a network later than they remember errors and beside a number that must be absent (follow.c); then it is void. */
 static int look_again(struct tree *t, uint64_t seq, const struct object_get *f, struct buf *why) {
     int64_t absence = t->cfg.reader->absence_ns;
@@ -329,10 +346,8 @@ static int look_again(struct tree *t, uint64_t seq, const struct object_get *f, 
     int r = second.err;
     if (r < 0)
         buf_append_str(why, second.why ? second.why : strerror(-r));
-    tree_lock(t);
     if (r == 0)
-        r = follow_take(t, seq, second.data.data, second.data.len);
-    tree_unlock(t);
+        r = take_entry(t, seq, second.data.data, second.data.len, why);
     if (r == -EBADMSG && absence && !same_bytes(f, &second)) {
         buf_printf(why, "%s reads differently each time", f->key);
         r = -EIO;
@@ -353,8 +368,8 @@ static int take_number(struct tree *t, uint64_t seq, struct object_get *f, size_
         buf_printf(why, "journal entry %" PRIu64 " cannot be read: %s", seq, f->why ? f->why : strerror(-f->err));
         return f->err;
     }
+    int r = take_entry(t, seq, f->data.data, f->data.len, why);
     tree_lock(t);
-    int r = follow_take(t, seq, f->data.data, f->data.len);
     bool is_void = r == -EBADMSG && t->cfg.reader->absence_ns && later_says_void(t, seq, f + 1, n - 1);
     if (is_void)
         r = follow_void(t, seq);

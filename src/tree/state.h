@@ -79,6 +79,9 @@ struct tree {
     pthread_mutex_t lock;
     struct db db;
 
+    struct fault *fault;            /* NULL: the whole of C is in the database */
+    bool missed;                    /* a row that is not here was needed since tree_lock() or tree_begin(): fault.h */
+
     /* The confirmed tree C. */
     uint64_t seq;                   /* entries applied */
     uint8_t head_hash[DIGEST_SIZE]; /* of the last authentic entry */
@@ -182,6 +185,11 @@ void tree_note_equal(struct tree *, uint64_t parent_or_ino, const char *name, si
 void tree_unlock(struct tree *);
 static inline void tree_lock(struct tree *t) {
     pthread_mutex_lock(&t->lock);
+    t->missed = false;
+}
+/* The result of a call that only reads: -EINPROGRESS if a row that is not here was needed (fault.h). */
+static inline int tree_missed(const struct tree *t, int r) {
+    return t->missed ? -EINPROGRESS : r;
 }
 /* -EROFS unless this host may change the tree; claims a session and waits for it if there is none. May release the lock while waiting. */
 int tree_writable(struct tree *) ATTR_WARN_UNUSED;
@@ -193,7 +201,8 @@ int tree_mint_copy(struct tree *, uint64_t *ret) ATTR_WARN_UNUSED;
 /* Somebody else writes in this host's session: the next change claims another. */
 int tree_drop_session(struct tree *) ATTR_WARN_UNUSED;
 uint64_t tree_spool_id(struct tree *);
-/* Begins a transaction of a program's call: a new operation number. tree_end() commits it, or rolls it back if r is negative, and returns how it ended. */
+/* Begins a transaction of a program's call: a new operation number. tree_end() commits it, or rolls it back if r is negative, and returns how it ended. One that needed rows which are not
+ * here (fault.h) is rolled back whatever r is: -EINPROGRESS. */
 int tree_begin(struct tree *) ATTR_WARN_UNUSED;
 int tree_end(struct tree *, int r) ATTR_WARN_UNUSED;
 /* The time of a change: the wall clock, but later than that of the change before. */

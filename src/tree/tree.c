@@ -2,6 +2,7 @@
 #include "tree/tree.h"
 #include "base/log.h"
 #include "tree/area_set.h"
+#include "tree/fault.h"
 #include "tree/hold.h"
 #include "tree/local.h"
 #include <inttypes.h>
@@ -152,10 +153,12 @@ int tree_mint_copy(struct tree *t, uint64_t *ret) {
     int r = tree_mint(t, ret);
     if (r != -EROFS || !t->old_session)
         return r;
-    for (int tries = 0; tries < 100; tries++) {
+    uint64_t first = (t->old_session << SESSION_SHIFT) + COUNTER_MAX / 2 + 1, end = (t->old_session + 1) << SESSION_SHIFT;
+    first = MAX(first, fault_first_unknown(t, t->old_session)); /* nobody has to be asked for these */
+    for (int tries = 0; tries < 100 && first < end; tries++) {
         uint32_t random;
         env_random(t->env, &random, sizeof random);
-        *ret = t->old_session << SESSION_SHIFT | (COUNTER_MAX / 2 + 1) | (random & (COUNTER_MAX / 2));
+        *ret = first + random % (end - first);
         r = rows_v_inode(t, *ret, NULL, NULL, NULL);
         if (r == 0)
             r = rows_c_inode(t, *ret, NULL, NULL, NULL);
@@ -183,6 +186,7 @@ int64_t tree_time(struct tree *t) {
 int tree_begin(struct tree *t) {
     int r = db_begin(&t->db);
     t->op++;
+    t->missed = false;
     t->pending_rows_before = t->pending_rows;
     return r;
 }
@@ -220,6 +224,7 @@ static void checkpoint_if_due(struct tree *t) {
 }
 
 int tree_end(struct tree *t, int r) {
+    r = tree_missed(t, r);
     if (r >= 0) {
         int c = db_commit(&t->db);
         if (c == 0)
@@ -405,6 +410,7 @@ static void tree_free(struct tree *t) {
         record_free(&o->rec);
         free(o);
     }
+    t->fault = fault_free(t->fault);
     db_close(&t->db);
     areas_free(&t->areas);
     buf_free(&t->inflight.bytes);
@@ -448,6 +454,8 @@ int tree_open(const struct tree_config *cfg, struct tree **ret, struct buf *why)
             r = hold_recover(t);
         if (r == 0)
             r = settle_recover(t, why);
+        if (r == 0)
+            fault_open(t);
     }
     if (r < 0) {
         tree_free(t);
@@ -470,6 +478,7 @@ static void close_on_loop(void *arg) {
         w->err = -EINTR;
     commit_check_waits(t);
     uploader_cancel_all(t->uploader);
+    fault_close(t);
     file_end_lingering(t);
     tree_release(t);
     tree_unlock(t);

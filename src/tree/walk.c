@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tree/walk.h"
+#include "tree/fault.h"
 #include "tree/rows.h"
 
 /* Rows that one call looks at, so that a directory of a million names without a file to give holds up nobody. */
@@ -61,6 +62,10 @@ static bool visit(struct walk *w, uint64_t ino, uint32_t type, uint64_t *ret_fil
 
 /* Goes through the directory from where the walk is. Returns how many rows it has looked at; *ret_done: it is at the end of it. */
 static size_t scan(struct tree *t, struct walk *w, uint64_t *inos, uint64_t *parents, size_t *n, size_t max, size_t rows, bool *ret_done) {
+    if (fault_need_dir(t, w->parent) < 0) { /* it is on its way */
+        *ret_done = false;
+        return rows;
+    }
     sqlite3_stmt *s = db_bind(&t->db, t->pending_rows ? STMT_LIST_AFTER : STMT_LIST_C_AFTER, "ibi", w->parent, w->name, w->n, (int64_t)rows);
     size_t seen = 0;
     bool entered = false;
