@@ -512,7 +512,8 @@ static void change_some(struct random *w, struct pair p, struct base *b) {
     for (int i = 0; i < 4;
          i++) { /* a directory that need not be here goes to the root, where the root is here */
         uint64_t dir = w->dirs[draw(w, w->n_dirs)];
-        uint64_t up = rows_c_parent(&p.part->t, dir);
+        uint64_t up;
+        assert_true(rows_c_parent(&p.part->t, dir, &up) >= 0);
         if (dir == ROOT_INO || !up || up == ROOT_INO)
             continue;
         sqlite3_stmt *s;
