@@ -10,6 +10,8 @@
 #define URL_MAX ((size_t)16 << 10)
 #define WHY_MAX ((size_t)8 << 10)
 #define KEY_MAX 1024
+/* Files may be replaced again while a request waits for its turn. */
+#define AGAIN_MAX 3
 
 struct cdn_get;
 
@@ -37,7 +39,7 @@ struct cdn_get {
     struct buf why;
     /* A refusal: when the CDN's clock said `date`, ours said `received_at`. */
     int64_t date, received_at;
-    bool again; /* it is the second attempt */
+    unsigned again; /* how often another pass was tried */
     struct cdn_get *prev, *next;
 };
 
@@ -83,7 +85,7 @@ static void get_prepare(void *arg) {
 /* On a worker: would another pass fare better? */
 static void get_prepare_again(void *arg) {
     struct cdn_get *g = arg;
-    g->again = true;
+    g->again++;
     if (!cdn_access_refused(g->cdn->access, &g->pass, g->date, g->received_at))
         return; /* with the error it has */
     cdn_pass_free(&g->pass);
@@ -121,7 +123,7 @@ static void get_answered(void *arg, const struct http_response *response) {
     if (got.err ==
         -EACCES) /* of the CDN's own dealings with the bucket: nothing that this host could present helps */
         got.err = -EIO;
-    if (g->cdn->access && !g->again && is_refusal_of_pass(response)) {
+    if (g->cdn->access && g->again < AGAIN_MAX && is_refusal_of_pass(response)) {
         get_try_again(g, response, &got);
         return;
     }

@@ -262,10 +262,24 @@ static void refuse_signature(struct request *r, const char *code) {
     decorate(r, "CloudFront", "Error");
 }
 
+static bool is_let_in(const struct request *r) {
+    struct authoriser *a = site_of(r)->authoriser;
+    CLEANUP_FREE char *name = authoriser_name(a);
+    return !name || authoriser_lets_in(a, request_header(r, name));
+}
+
+static void refuse_unknown(struct request *r) {
+    r->code = xstrdup("Unauthorized");
+    answer_text(&r->answer, 401, "text/plain", xstrdup("who are you?\n"));
+    decorate(r, "CloudFront", "LambdaGeneratedResponse");
+}
+
 static void begin(struct request *r) {
     const char *wrong = NULL;
     if (!is_reading(r))
         own_error(r, 403, NULL);
+    else if (!is_let_in(r))
+        refuse_unknown(r);
     else if (!r->key)
         own_error(r, 400, NULL);
     else if ((wrong = check_signature(r)))

@@ -70,6 +70,26 @@ static bool credentials(struct request *r, FILE *out) {
     return !wrong;
 }
 
+static bool signer_line(void *arg, const char *line) {
+    if (text_begins(line, "remove "))
+        return url_keys_remove(arg, line + strlen("remove "));
+    return text_begins(line, "add ") && url_keys_add(arg, line + strlen("add "));
+}
+
+static bool signers(struct request *r, FILE *out) {
+    CLEANUP_FREE char *wrong = each_line(body_of(r), signer_line, control_of(r)->site->url_keys);
+    if (wrong)
+        fprintf(out, "neither \"add ID=PUBLIC.pem\" nor \"remove ID\", or no such key: '%s'\n", wrong);
+    return !wrong;
+}
+
+static bool authoriser(struct request *r, FILE *out) {
+    bool good = authoriser_want(control_of(r)->site->authoriser, body_of(r));
+    if (!good)
+        fprintf(out, "not \"Name: value\": '%s'\n", body_of(r));
+    return good;
+}
+
 static bool add_faults(struct request *r, FILE *out) {
     return faults_add(control_of(r)->site->faults, body_of(r), out);
 }
@@ -165,6 +185,8 @@ static const struct command {
     {"GET", "/counters", counters},
     {"POST", "/credentials", credentials},
     {"POST", "/settings", settings},
+    {"POST", "/signers", signers},
+    {"POST", "/authoriser", authoriser},
     {"POST", "/offline", offline},
     {"POST", "/online", online},
     {"POST", "/purge", purge},

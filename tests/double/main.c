@@ -306,6 +306,7 @@ int main(int argc, char **argv) {
     site->error_ttl = 10;
     site->keys = keyring_new();
     site->url_keys = url_keys_new();
+    site->authoriser = authoriser_new();
     site->faults = faults_new();
     parse(&s, argc, argv);
     CLEANUP_FREE char *work = s.work ? xstrdup(s.work) : xasprintf("%s.work", s.objects);
@@ -324,6 +325,7 @@ int main(int argc, char **argv) {
     tally_free(site->tally);
     keyring_free(site->keys);
     url_keys_free(site->url_keys);
+    authoriser_free(site->authoriser);
     faults_free(site->faults);
     free(s.cert);
     free(s.key);

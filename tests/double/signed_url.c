@@ -9,6 +9,8 @@
 #define POLICY_MAX 2048
 
 struct url_keys {
+    pthread_mutex_t mutex;
+    /* guarded by it: */
     char *ids[KEYS_MAX];
     EVP_PKEY *keys[KEYS_MAX];
     size_t n;
@@ -20,7 +22,9 @@ struct proof {
 };
 
 struct url_keys *url_keys_new(void) {
-    return xcalloc(1, sizeof(struct url_keys));
+    struct url_keys *k = xcalloc(1, sizeof *k);
+    pthread_mutex_init(&k->mutex, NULL);
+    return k;
 }
 
 void url_keys_free(struct url_keys *k) {
@@ -31,17 +35,62 @@ void url_keys_free(struct url_keys *k) {
     free(k);
 }
 
-bool url_keys_add(struct url_keys *k, const char *text) {
-    const char *path = strchr(text, '=');
-    FILE *f = path && k->n < KEYS_MAX ? fopen(path + 1, "re") : NULL;
+static bool remove_key(struct url_keys *k, const char *id) {
+    for (size_t i = 0; i < k->n; i++) {
+        if (strcmp(k->ids[i], id) != 0)
+            continue;
+        free(k->ids[i]);
+        EVP_PKEY_free(k->keys[i]);
+        k->n--;
+        k->ids[i] = k->ids[k->n];
+        k->keys[i] = k->keys[k->n];
+        return true;
+    }
+    return false;
+}
+
+bool url_keys_remove(struct url_keys *k, const char *id) {
+    SCOPE_LOCK(&k->mutex);
+    return remove_key(k, id);
+}
+
+static EVP_PKEY *read_key(const char *path) {
+    FILE *f = fopen(path, "re");
     EVP_PKEY *key = f ? PEM_read_PUBKEY(f, NULL, NULL, NULL) : NULL;
     if (f)
         fclose(f);
+    return key;
+}
+
+bool url_keys_add(struct url_keys *k, const char *text) {
+    const char *path = strchr(text, '=');
+    EVP_PKEY *key = path ? read_key(path + 1) : NULL;
     if (!key)
         return false;
-    k->ids[k->n] = xstrndup(text, (size_t)(path - text));
-    k->keys[k->n++] = key;
-    return true;
+    char *id = xstrndup(text, (size_t)(path - text));
+    SCOPE_LOCK(&k->mutex);
+    remove_key(k, id);
+    bool room = k->n < KEYS_MAX;
+    if (room) {
+        k->ids[k->n] = id;
+        k->keys[k->n++] = key;
+    } else {
+        EVP_PKEY_free(key);
+        free(id);
+    }
+    return room;
+}
+
+/* NULL: nobody knows it. */
+static EVP_PKEY *find_key(struct url_keys *k, const char *id) {
+    SCOPE_LOCK(&k->mutex);
+    for (size_t i = 0; i < k->n; i++) {
+        if (!strcmp(k->ids[i], id)) {
+            EVP_PKEY_up_ref(k->keys[i]);
+            return k->keys[i];
+        }
+    }
+    return NULL;
 }
 
 /* ---- what comes along ---- */
@@ -191,23 +240,21 @@ static bool is_signed_by(EVP_PKEY *key, const EVP_MD *md, const char *policy, si
     return good;
 }
 
-static const char *check_signature(const struct proof *p, const struct url_keys *keys, const char *policy,
+static const char *check_signature(const struct proof *p, struct url_keys *keys, const char *policy,
                                    size_t n) {
     size_t signature_n = 0;
     CLEANUP_FREE char *signature = decode(p->signature, &signature_n);
     const EVP_MD *md = p->hash && !strcmp(p->hash, "SHA256") ? EVP_sha256() : EVP_sha1();
-    for (size_t i = 0; i < keys->n; i++) {
-        if (strcmp(keys->ids[i], p->key_id) != 0)
-            continue;
-        return signature && is_signed_by(keys->keys[i], md, policy, n, signature, signature_n)
-                   ? NULL
-                   : "AccessDenied";
-    }
-    return "InvalidKey";
+    EVP_PKEY *key = find_key(keys, p->key_id);
+    if (!key)
+        return "InvalidKey";
+    bool good = signature && is_signed_by(key, md, policy, n, signature, signature_n);
+    EVP_PKEY_free(key);
+    return good ? NULL : "AccessDenied";
 }
 
-static const char *check_proof(const struct signed_ask *ask, const struct url_keys *keys,
-                               const struct proof *p, const char *url) {
+static const char *check_proof(const struct signed_ask *ask, struct url_keys *keys, const struct proof *p,
+                               const char *url) {
     if (!p->key_id || !p->signature || (!p->policy && !p->expires))
         return "MissingKey";
     size_t n;
@@ -231,7 +278,7 @@ static const char *check_proof(const struct signed_ask *ask, const struct url_ke
     return text_number(p->expires, &until) && ask->now < (time_t)until ? NULL : "AccessDenied";
 }
 
-const char *signed_url_check(const struct signed_ask *ask, const struct url_keys *keys) {
+const char *signed_url_check(const struct signed_ask *ask, struct url_keys *keys) {
     struct proof p = {0};
     CLEANUP_FREE char *left = take_query(&p, ask->query ? ask->query : "");
     if (!p.signature && !p.key_id && ask->cookie)

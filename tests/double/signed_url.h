@@ -13,12 +13,14 @@
 
 #include <time.h>
 
-/* The public keys that count, by their ids. Read-only once it is in use. */
+/* The public keys that count, by their ids. Threads: any; one mutex inside. */
 struct url_keys;
 struct url_keys *url_keys_new(void);
 void url_keys_free(struct url_keys *);
-/* "KEYID=PUBLIC.pem"; false: no such key. */
+/* "KEYID=PUBLIC.pem" adds or replaces one; false: no such key, or too many. */
 bool url_keys_add(struct url_keys *, const char *text);
+/* False: there is none of that id. */
+bool url_keys_remove(struct url_keys *, const char *id);
 
 struct signed_ask {
     const char *url;    /* as the client has asked for it, without what follows '?' */
@@ -29,6 +31,6 @@ struct signed_ask {
 };
 
 /* NULL: it may. Otherwise CloudFront's code: "MissingKey", "AccessDenied", "MalformedPolicy", "InvalidKey". */
-const char *signed_url_check(const struct signed_ask *, const struct url_keys *);
+const char *signed_url_check(const struct signed_ask *, struct url_keys *);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef DOUBLE_SITE_H
 #define DOUBLE_SITE_H
 
+#include "authoriser.h"
 #include "bucket.h"
 #include "cdn_cache.h"
 #include "faults.h"
@@ -24,6 +25,7 @@ struct site {
     const char *uncached[SITE_PATTERNS]; /* patterns of keys that the CDN does not cache; NULL-terminated */
     const char *private[SITE_PATTERNS];  /* patterns of keys that the CDN gives to signed URLs and cookies only; NULL-terminated */
     struct url_keys *url_keys;           /* who signs them */
+    struct authoriser *authoriser;       /* who looks at each read first */
     struct bucket *bucket;
     struct keyring *keys;
     struct uploads *uploads;

@@ -7,6 +7,8 @@
 #   fault_hits NUMBER       how often that rule has hit
 #   faults_off              nothing goes wrong any more
 #   key revoke|restore KEY
+#   signer add ID=PUBLIC.pem | signer remove ID     whose signatures count; which keys need one, a test says before: DOUBLE_PRIVATE='PATTERN...'
+#   authoriser ['Name: value']                      the header that the CDN wants to see on each read
 #   set_double NAME=VALUE...
 #   counted GROUP [NAME]    of its counters (tests/double/tally.h): a number, or the group as JSON
 
@@ -19,8 +21,13 @@ backend_begin() {
     requires python3
     BUCKET=$TMP/bucket
     WAIT_TRIES=900 # longer than the CDN keeps errors
+    set -f # patterns, of keys
+    # shellcheck disable=SC2046,SC2086 # one word each
+    set -- $(printf -- '--private %s ' ${DOUBLE_PRIVATE:-})
+    set +f
+    [ -n "${DOUBLE_PRIVATE:-}" ] || set --
     # No child of this shell: a test that waits for its own must not wait for this one.
-    ("$program" --objects "$BUCKET" --ready "$TMP/double.env" --log "$TMP/double.log" >"$TMP/double.out" 2>&1 </dev/null & echo $! >"$TMP/double.pid")
+    ("$program" --objects "$BUCKET" --ready "$TMP/double.env" --log "$TMP/double.log" "$@" >"$TMP/double.out" 2>&1 </dev/null & echo $! >"$TMP/double.pid")
     cleanup_fn "kill $(cat "$TMP/double.pid")"
     wait_for test -e "$TMP/double.env"
     # shellcheck disable=SC1091 # written by the double
@@ -60,6 +67,14 @@ faults_off() {
 
 key() {
     control POST /credentials "$1 $2"
+}
+
+signer() {
+    control POST /signers "$*"
+}
+
+authoriser() {
+    control POST /authoriser "$*"
 }
 
 set_double() {
