@@ -76,7 +76,7 @@ static void batch_dequeue(struct batch *b) {
 static void batch_free(struct batch *b) {
     content_unref(b->content);
     free(b->flights);
-    free(b->data);
+    bytes_free(b->bytes);
     free(b);
 }
 
@@ -237,10 +237,14 @@ static void batch_fail(struct batch *b, int err) {
 
 /* ---- what came */
 
+static const uint8_t *flight_data(const struct flight *f) {
+    return (const uint8_t *)f->batch->bytes->data + f->index * BLOCK_SIZE;
+}
+
 static void flight_check(void *arg) {
     struct flight *f = arg;
     struct batch *b = f->batch;
-    const uint8_t *p = b->data + f->index * BLOCK_SIZE;
+    const uint8_t *p = flight_data(f);
     size_t len = block_bytes(b->content, f->key.block);
     uint8_t sum[DIGEST_SIZE];
     digest_of(p, len, sum);
@@ -280,7 +284,7 @@ static void flight_checked(void *arg) {
     struct flight *f = arg;
     struct batch *b = f->batch;
     if (f->ok) {
-        flight_end(f, 0, b->data + f->index * BLOCK_SIZE, block_bytes(b->content, f->key.block));
+        flight_end(f, 0, flight_data(f), block_bytes(b->content, f->key.block));
     } else if (b->fetch.flags & STORE_FRESH) {
         log_bad(b, "the object's bytes are not those that its digest says");
         flight_end(f, -EIO, NULL, 0);
@@ -304,7 +308,7 @@ static void batch_got(struct fetch *fetch, const struct store_got *got) {
         batch_fail(b, wrong_size || got->err == -EINVAL ? -EIO : got->err);
         return;
     }
-    b->data = xmemdup(got->data, got->len);
+    b->bytes = store_got_keep(got);
     unsigned n = b->n;
     struct flight **flights = xmemdup(b->flights, n * sizeof *flights); /* b goes when the last is done */
     struct env *env = b->reader->cfg.env;

@@ -59,7 +59,7 @@ struct batch {
     unsigned n, left; /* flights, and those not yet done */
     struct flight **flights;
     uint64_t len;  /* bytes */
-    uint8_t *data; /* not guarded: written on the loop before, read by workers after */
+    struct bytes *bytes; /* not guarded: written on the loop before, read by workers after */
     bool under_way;
     bool failing; /* a try has failed, and the next one waits */
     bool revived; /* while it did, and nobody wanted it any more, somebody came */

@@ -19,6 +19,30 @@ static void unref(struct http *h) {
     free(h);
 }
 
+/* A body that was taken out of its call. */
+struct kept {
+    struct bytes bytes;
+    struct http *http;
+    void *room;
+    size_t cap;
+};
+
+static void kept_free(struct bytes *b) {
+    struct kept *k = container_of(b, struct kept, bytes);
+    http_room_give(k->http, k->room, k->cap);
+    unref(k->http);
+    free(k);
+}
+
+struct bytes *http_keep_body(const struct http_response *r) {
+    struct http_call *c = container_of(r, struct http_call, res);
+    struct kept *k = xmalloc(sizeof *k);
+    *k = (struct kept){{r->body, r->len, kept_free}, c->http, c->body, c->cap};
+    atomic_fetch_add(&c->http->refs, 1);
+    c->body = NULL;
+    return &k->bytes;
+}
+
 static void call_free(struct http_call *c) {
     curl_slist_free_all(c->lines);
     free((char *)c->req.method);

@@ -20,6 +20,7 @@
 #define ASSETFS_HTTP_H
 
 #include "base/base.h"
+#include "base/bytes.h"
 #include "base/counters.h"
 #include "base/env.h"
 
@@ -91,6 +92,9 @@ struct http_response {
     int64_t received_at; /* env_now() when the headers were there, for the server's clock (Date) */
     const struct http_headers *headers;
 };
+/* Takes the body out of an answer without an error, inside its done: it may be kept longer than the answer, and the engine. What the response says of it stays
+ * right until done returns. Once an answer. */
+struct bytes *http_keep_body(const struct http_response *);
 /* A response header's value (the last one of that name, without white space around it), or NULL. Names compare without case. */
 const char *http_header(const struct http_response *, const char *name);
 /* A date as in Date, Last-Modified, Retry-After (RFC 9110, 5.6.7), in seconds since 1970; -1: none. */

@@ -8,6 +8,10 @@ bool got_cached(const struct http_response *r) {
     return (cache && strcasestr(cache, "hit")) || (age && strtol(age, NULL, 10) > 0);
 }
 
+static struct bytes *keep_body(const void *whose) {
+    return http_keep_body(whose);
+}
+
 int got_no_answer(int http_err) {
     return http_err == -ETIMEDOUT ? -ETIMEDOUT : -EIO;
 }
@@ -73,6 +77,8 @@ void got_read(const struct http_response *r, const char *key, uint64_t off, uint
     if (ret->err == 0) {
         ret->data = r->body;
         ret->len = r->len;
+        ret->keep = keep_body;
+        ret->whose = r;
     }
     ret->why = ret->err < 0 ? buf_str(why) : NULL;
 }

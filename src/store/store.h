@@ -27,6 +27,7 @@
 #define ASSETFS_STORE_H
 
 #include "base/base.h"
+#include "base/bytes.h"
 #include "base/counters.h"
 #include "base/env.h"
 
@@ -59,7 +60,14 @@ struct store_got {
     size_t len;
     uint64_t total;
     bool cached; /* it came out of a cache on the way, and says nothing about the bucket as it is now */
+    /* Takes `data` over from whoever made it; NULL: it has to be copied. For store_got_keep(). */
+    struct bytes *(*keep)(const void *whose);
+    const void *whose;
 };
+/* The bytes, to be kept for longer than the call. Once for each get. */
+static inline struct bytes *store_got_keep(const struct store_got *g) {
+    return g->keep ? g->keep(g->whose) : bytes_copy(g->data, g->len);
+}
 typedef void (*store_get_done)(void *arg, const struct store_got *got);
 
 /* One listed key at a time, in any order; then once with key NULL (err tells how it ended). */

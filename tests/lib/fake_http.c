@@ -89,6 +89,10 @@ const char *fake_request_header(const struct fake_request *r, const char *name) 
     return value;
 }
 
+struct bytes *fake_http_keep_body(const struct http_response *r) {
+    return bytes_copy(r->body, r->len);
+}
+
 const char *fake_http_header(const struct http_response *r, const char *name) {
     const char *value = NULL;
     for (size_t i = 0; r->headers && i < r->headers->n; i++)

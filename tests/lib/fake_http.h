@@ -58,6 +58,7 @@ const char *fake_request_header(const struct fake_request *, const char *name);
 /* What fake_http_engine.h gives their names of net/http.h. */
 struct http_call *fake_http_submit(struct http *, const struct http_request *, http_done done, void *arg);
 void fake_http_cancel(struct http *, struct http_call *);
+struct bytes *fake_http_keep_body(const struct http_response *);
 size_t fake_http_active(struct http *);
 struct http *fake_http_free(struct http *);
 const char *fake_http_header(const struct http_response *, const char *name);
