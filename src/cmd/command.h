@@ -9,7 +9,7 @@
 #include "base/base.h"
 
 /* What every command ends with; kept stable (assetfs(1), EXIT STATUS). */
-enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_NOT_DURABLE = 3 };
+enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_NOT_DURABLE = 3, STATUS_WARNED = 3 };
 
 struct command {
     const char *name;
@@ -25,7 +25,7 @@ struct command {
 /* mount.assetfs, as mount(8) calls it. */
 int mount_helper(int argc, char **argv);
 
-extern const struct command cmd_init, cmd_mount, cmd_umount, cmd_sync, cmd_status, cmd_url, cmd_key, cmd_log;
+extern const struct command cmd_init, cmd_mount, cmd_umount, cmd_sync, cmd_status, cmd_url, cmd_key, cmd_log, cmd_check;
 
 /* Says what is wrong (getopt_long() has said so itself when fmt is NULL) and how the command is used.
  * STATUS_USAGE. */

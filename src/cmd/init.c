@@ -141,7 +141,8 @@ static void check_readable(struct init *in) {
     CLEANUP_BUF struct buf why = BUF_INIT(65536);
     uint8_t id[16];
     if (in->stores.http && tree_identify(in->env, in->stores.reader, in->keys, in->opt->prefix, id, &why) < 0)
-        log_warning("the volume was made, but it cannot be read from here yet: %s", why.len ? buf_str(&why) : "unknown");
+        log_warning("the volume was made, but it cannot be read from here yet: %s",
+                    why.len ? buf_str(&why) : "unknown");
 }
 
 static int make_volume(struct init *in) {
@@ -204,23 +205,9 @@ static int init_volume(const struct options *opt, bool plain) {
     return r == 0 ? STATUS_DONE : STATUS_FAILED;
 }
 
-/* --plain is the one long option: taken out before the letters are read. */
-static bool take_plain(int *argc, char **argv) {
-    bool plain = false;
-    int n = 1;
-    for (int i = 1; i < *argc; i++)
-        if (!strcmp(argv[i], "--plain"))
-            plain = true;
-        else
-            argv[n++] = argv[i];
-    argv[n] = NULL;
-    *argc = n;
-    return plain;
-}
-
 static int run_init(int argc, char **argv) {
     CLEANUP_VOLUME_ARGS struct volume_args args;
-    bool plain = take_plain(&argc, argv);
+    bool plain = volume_args_take_flag(&argc, argv, "--plain");
     int status = volume_args_parse(&cmd_init, argc, argv, "", 0, &args);
     return status == STATUS_DONE ? init_volume(&args.opt, plain) : status;
 }

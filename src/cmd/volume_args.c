@@ -63,6 +63,43 @@ int volume_args_parse(const struct command *cmd, int argc, char **argv, const ch
     return load(&given, argv[optind], &ret->opt);
 }
 
+static void take_out(int *argc, char **argv, int at, int n) {
+    for (int i = at; i + n <= *argc; i++) /* the NULL at the end, too */
+        argv[i] = argv[i + n];
+    *argc -= n;
+}
+
+bool volume_args_take_flag(int *argc, char **argv, const char *name) {
+    bool given = false;
+    for (int i = 1; i < *argc;) {
+        if (!strcmp(argv[i], name)) {
+            given = true;
+            take_out(argc, argv, i, 1);
+        } else {
+            i++;
+        }
+    }
+    return given;
+}
+
+bool volume_args_take_value(int *argc, char **argv, const char *name, const char **ret) {
+    size_t n = strlen(name);
+    for (int i = 1; i < *argc;) {
+        if (!strcmp(argv[i], name)) {
+            if (i + 1 == *argc)
+                return false;
+            *ret = argv[i + 1];
+            take_out(argc, argv, i, 2);
+        } else if (!strncmp(argv[i], name, n) && argv[i][n] == '=') {
+            *ret = argv[i] + n + 1;
+            take_out(argc, argv, i, 1);
+        } else {
+            i++;
+        }
+    }
+    return true;
+}
+
 void volume_args_free(struct volume_args *a) {
     options_free(&a->opt);
 }

@@ -20,6 +20,10 @@ struct volume_args {
  * file): said. Free it in any case. */
 int volume_args_parse(const struct command *, int argc, char **argv, const char *letters, int n_rest,
                       struct volume_args *ret);
+/* Long options, taken out of the arguments before volume_args_parse() reads the letters. */
+bool volume_args_take_flag(int *argc, char **argv, const char *name);
+/* "NAME VALUE" or "NAME=VALUE": into argv; untouched where it is not given. False: it ends with the name. */
+bool volume_args_take_value(int *argc, char **argv, const char *name, const char **ret) ATTR_WARN_UNUSED;
 void volume_args_free(struct volume_args *);
 #define CLEANUP_VOLUME_ARGS __attribute__((cleanup(volume_args_free)))
 

@@ -89,6 +89,7 @@ struct http_response {
     size_t len;
     bool ranged;         /* 206, and Content-Range is what was asked for (or its beginning, at the object's end) */
     uint64_t total;      /* the object's whole size, from Content-Range or Content-Length; UINT64_MAX: not said */
+    const char *tls;     /* "TLSv1.3"; NULL: without TLS; never freed */
     int64_t received_at; /* env_now() when the headers were there, for the server's clock (Date) */
     const struct http_headers *headers;
 };

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <strings.h>
 
 /* What curl reads from, and writes to, a socket at once. */
@@ -52,11 +53,22 @@ char *http_why(const struct http_call *c, const char *fmt, ...) {
     return (char *)buf_take(&b, NULL);
 }
 
+/* The version that was agreed on; OpenSSL's own text for it. */
+static const char *tls_version(const struct http_call *c) {
+    const struct curl_tlssessioninfo *info = NULL;
+    if (curl_easy_getinfo(c->easy, CURLINFO_TLS_SSL_PTR, &info) != CURLE_OK || !info || !info->internals ||
+        info->backend != CURLSSLBACKEND_OPENSSL)
+        return NULL;
+    return SSL_get_version(info->internals);
+}
+
 static size_t on_head(char *p, size_t size, size_t n, void *arg) {
     struct http_call *c = arg;
     bool was_complete = c->head_complete;
     if (!http_head_line(c, p, size * n))
         return 0;
+    if (c->head_complete && !was_complete && strncmp(c->req.url, "https", 5) == 0)
+        c->res.tls = tls_version(c);
     if (c->head_complete && !was_complete && c->status >= 500)
         curl_easy_setopt(c->easy, CURLOPT_FORBID_REUSE, 1L);
     return size * n;

@@ -181,8 +181,8 @@ static void append_comment(struct buf *b, const char *s) {
                                : (unsigned char)*s);
 }
 
-static int open_http(struct env *env, struct counters *counters, const struct options *opt, struct http **ret,
-                     struct buf *why) {
+int store_http(struct env *env, struct counters *counters, const struct options *opt, struct http **ret,
+               struct buf *why) {
     char host[HOST_NAME_MAX + 1] = "";
     CLEANUP_BUF struct buf agent = BUF_INIT(4096);
     gethostname(host, sizeof host - 1);
@@ -208,25 +208,43 @@ static int open_http(struct env *env, struct counters *counters, const struct op
     return r;
 }
 
-static int open_writer(struct env *env, struct counters *counters, const struct options *opt,
-                       const char *bucket, const char *prefix, struct store_pair *pair, struct buf *why) {
-    CLEANUP_FREE char *endpoint =
-        opt->endpoint ? xstrdup(opt->endpoint) : credentials_endpoint(pair->credentials);
-    CLEANUP_FREE char *region = opt->region ? xstrdup(opt->region) : credentials_region(pair->credentials);
+int store_site(const struct options *opt, struct credentials *credentials, struct store_site *ret,
+               struct buf *why) {
+    *ret = (struct store_site){0};
+    int r = parse_s3(opt->url, &ret->bucket, &ret->prefix, why);
+    if (r < 0)
+        return r;
+    ret->endpoint = opt->endpoint ? xstrdup(opt->endpoint) : credentials_endpoint(credentials);
+    ret->region = opt->region ? xstrdup(opt->region) : credentials_region(credentials);
     const char *what =
         opt->endpoint
             ? "endpoint="
             : "the endpoint of the environment (AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL) or the profile";
-    int r = endpoint ? check_secure(opt, what, endpoint, why) : 0;
+    r = ret->endpoint ? check_secure(opt, what, ret->endpoint, why) : 0;
+    if (r == 0 && opt->cdn)
+        r = check_secure(opt, "cdn=", opt->cdn, why);
     if (r < 0)
-        return r;
+        store_site_free(ret);
+    return r;
+}
+
+void store_site_free(struct store_site *s) {
+    free(s->bucket);
+    free(s->prefix);
+    free(s->endpoint);
+    free(s->region);
+    *s = (struct store_site){0};
+}
+
+static int open_writer(struct env *env, struct counters *counters, const struct options *opt,
+                       const struct store_site *site, struct store_pair *pair, struct buf *why) {
     return store_s3_open(env, counters,
                          &(struct s3_config){.http = pair->http,
                                              .credentials = pair->credentials,
-                                             .endpoint = endpoint,
-                                             .region = region,
-                                             .bucket = bucket,
-                                             .prefix = prefix,
+                                             .endpoint = site->endpoint,
+                                             .region = site->region,
+                                             .bucket = site->bucket,
+                                             .prefix = site->prefix,
                                              .path_style = opt->path_style,
                                              .connections = (unsigned)MIN(opt->connections, 1024),
                                              .timeout_ns = opt->timeout},
@@ -269,9 +287,7 @@ static int open_access(struct env *env, const struct options *opt, const char *p
 
 static int open_reader(struct env *env, struct counters *counters, const struct options *opt,
                        const char *prefix, struct store_pair *pair, struct buf *why) {
-    int r = opt->cdn ? check_secure(opt, "cdn=", opt->cdn, why) : 0;
-    if (r == 0)
-        r = open_access(env, opt, prefix, pair, why);
+    int r = open_access(env, opt, prefix, pair, why);
     if (r < 0)
         return r;
     if (!opt->cdn) {
@@ -290,19 +306,18 @@ static int open_reader(struct env *env, struct counters *counters, const struct 
 
 static int open_s3(struct env *env, struct counters *counters, const struct options *opt,
                    struct store_pair *ret, struct buf *why) {
-    struct store_pair pair = {0};
-    CLEANUP_FREE char *bucket = NULL, *prefix = NULL;
-    int r = parse_s3(opt->url, &bucket, &prefix, why);
-    if (r < 0)
-        return r;
-    pair.credentials = credentials_new(env, opt->profile);
-    r = open_http(env, counters, opt, &pair.http, why);
+    struct store_pair pair = {.credentials = credentials_new(env, opt->profile)};
+    struct store_site site;
+    int r = store_site(opt, pair.credentials, &site, why);
     if (r == 0)
-        r = open_writer(env, counters, opt, bucket, prefix, &pair, why);
+        r = store_http(env, counters, opt, &pair.http, why);
     if (r == 0)
-        r = open_reader(env, counters, opt, prefix, &pair, why);
+        r = open_writer(env, counters, opt, &site, &pair, why);
     if (r == 0)
-        r = links_new(opt->link_base, prefix, pair.reader, pair.access, &pair.links, why);
+        r = open_reader(env, counters, opt, site.prefix, &pair, why);
+    if (r == 0)
+        r = links_new(opt->link_base, site.prefix, pair.reader, pair.access, &pair.links, why);
+    store_site_free(&site);
     if (r < 0)
         store_pair_free(&pair);
     else
@@ -314,9 +329,13 @@ static bool is_at(const char *url, const char *scheme) {
     return !strncmp(url, scheme, strlen(scheme));
 }
 
+bool store_is_s3(const struct options *opt) {
+    return is_at(opt->url, "s3://");
+}
+
 int store_open(struct env *env, struct counters *counters, const struct options *opt, enum store_open_how how,
                struct store_pair *ret, struct buf *why) {
-    if (is_at(opt->url, "s3://"))
+    if (store_is_s3(opt))
         return open_s3(env, counters, opt, ret, why);
     if (!is_at(opt->url, "file://")) {
         buf_printf(why, "%s: a volume is at s3://bucket, s3://bucket/prefix or file:///absolute/path",
@@ -363,7 +382,7 @@ char *store_place(const struct options *opt) {
     static const char *const endpoints[] = {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"};
     static const char *const regions[] = {"AWS_REGION", "AWS_DEFAULT_REGION"};
     static const char *const profiles[] = {"AWS_PROFILE"};
-    if (!is_at(opt->url, "s3://"))
+    if (!store_is_s3(opt))
         return xstrdup("");
     return xasprintf("endpoint=%s region=%s profile=%s",
                      first_set(opt->endpoint, endpoints, ARRAY_SIZE(endpoints)),

@@ -23,6 +23,21 @@ struct store_pair {
     struct links *links;       /* the addresses of objects, for others */
 };
 
+/* Where an S3 volume is, as its URL, its options, the environment and the profile say together: for who asks the servers past a store (store/probe.h). Strings are malloc'd. */
+struct store_site {
+    char *bucket;
+    char *prefix;   /* before every key: "" or "some/place/" */
+    char *endpoint; /* NULL: Amazon's, by the region */
+    char *region;   /* NULL: nobody says */
+};
+
+/* -EINVAL with a sentence: as store_open(). */
+int store_site(const struct options *opt, struct credentials *, struct store_site *ret, struct buf *why) ATTR_WARN_UNUSED;
+void store_site_free(struct store_site *);
+/* The HTTP engine as these options want it. Errors as http_new(), always with a sentence. */
+int store_http(struct env *, struct counters *, const struct options *opt, struct http **ret, struct buf *why) ATTR_WARN_UNUSED;
+bool store_is_s3(const struct options *opt);
+
 /* By opt->url: "file:///absolute/path", or "s3://bucket[/prefix]" with endpoint=, region=, path_style, profile=, cdn= and the options of the network. The prefix stands before
  * every key, with a slash behind it; it is taken byte for byte. How the URL and the options contradict each other (http:// beyond loopback without insecure_http, a
  * region for a directory, ...) is refused here. No server is asked: of an S3 volume everything is opened as with STORE_OPEN_LATER. Starts the HTTP engine's thread.

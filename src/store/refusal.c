@@ -302,29 +302,34 @@ static const char *by_name(enum refusal_by by) {
     return by == BY_S3 ? "S3" : by == BY_CDN ? "the CDN" : "something that is not S3";
 }
 
-static void append_id(struct buf *b, const char **between, const char *name, const char *value) {
-    if (!value)
-        return;
-    buf_printf(b, "%s%s %s", *between, name, value);
-    *between = ", ";
+static void append_id(struct buf *b, size_t start, const char *name, const char *value) {
+    if (value)
+        buf_printf(b, "%s%s %s", b->len > start ? ", " : "", name, value);
+}
+
+void refusal_name(const struct refusal *r, struct buf *b) {
+    buf_printf(b, "%d%s%s by %s", r->status, r->code ? " " : "", r->code ? r->code : "", by_name(r->by));
+}
+
+void refusal_details(const struct refusal *r, struct buf *b) {
+    size_t start = b->len;
+    if (r->message)
+        buf_printf(b, "\"%s\"", r->message);
+    append_id(b, start, "x-amz-request-id", r->request_id);
+    append_id(b, start, "x-amz-id-2", r->id_2);
+    append_id(b, start, "x-amz-cf-id", r->cf_id);
 }
 
 void refusal_explain(const struct refusal *r, const char *key, struct buf *b) {
     CLEANUP_FREE char *shown = one_line(key);
-    const char *between = " (";
+    CLEANUP_BUF struct buf details = BUF_INIT(8 * TEXT_MAX);
     const struct row *row = find_row(r);
-    buf_printf(b, "%d%s%s by %s for %s of %s: %s%s%s", r->status, r->code ? " " : "", r->code ? r->code : "",
-               by_name(r->by), op_name(r->op), shown ? shown : "?", row->sentence, row->step ? "; " : "",
-               row->step ? row->step : "");
-    if (r->message) {
-        buf_printf(b, "%s\"%s\"", between, r->message);
-        between = ", ";
-    }
-    append_id(b, &between, "x-amz-request-id", r->request_id);
-    append_id(b, &between, "x-amz-id-2", r->id_2);
-    append_id(b, &between, "x-amz-cf-id", r->cf_id);
-    if (*between == ',')
-        buf_append_byte(b, ')');
+    refusal_details(r, &details);
+    refusal_name(r, b);
+    buf_printf(b, " for %s of %s: %s%s%s", op_name(r->op), shown ? shown : "?", row->sentence,
+               row->step ? "; " : "", row->step ? row->step : "");
+    if (details.len)
+        buf_printf(b, " (%s)", buf_str(&details));
 }
 
 const char *refusal_sentence(const struct refusal *r) {

@@ -38,6 +38,9 @@ void refusal_free(struct refusal *);
 int refusal_errno(const struct refusal *);
 /* "403 AccessDenied by S3 for PutObject of files/…: the writer's policy does not allow s3:PutObject on this key; compare … (x-amz-request-id …)". One line. */
 void refusal_explain(const struct refusal *, const char *key, struct buf *);
+/* "403 AccessDenied by S3"; and the server's words with the ids of the request, "\"Access Denied\", x-amz-request-id …", or nothing. */
+void refusal_name(const struct refusal *, struct buf *);
+void refusal_details(const struct refusal *, struct buf *);
 /* What it means, and what to do (NULL: nothing, or assetfs does it by itself): of the table, never freed. */
 const char *refusal_sentence(const struct refusal *);
 const char *refusal_step(const struct refusal *);

@@ -3,6 +3,7 @@
 #include "object_path.h"
 #include "text.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <openssl/evp.h>
@@ -232,6 +233,57 @@ bool bucket_has(struct bucket *b, const char *key) {
 int bucket_remove(struct bucket *b, const char *key) {
     CLEANUP_FREE char *path = path_of(b, key);
     return !path ? -ENAMETOOLONG : unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* ---- listing ---- */
+
+struct keys {
+    char **list;
+    size_t n;
+};
+
+/* Of one directory and what is in it; at: its path below the bucket, "" or "files/". */
+static int collect(struct bucket *b, const char *at, const char *prefix, struct keys *keys) {
+    CLEANUP_FREE char *path = xasprintf("%s/%s", b->objects, at);
+    DIR *dir = opendir(path);
+    if (!dir)
+        return -errno;
+    for (struct dirent *e; (e = readdir(dir));) {
+        struct stat st;
+        CLEANUP_FREE char *name = xasprintf("%s%s", at, e->d_name);
+        CLEANUP_FREE char *key = text_uri_decode(name, false);
+        bool own = !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") || !strcmp(name, ".tmp");
+        if (own || fstatat(dirfd(dir), e->d_name, &st, 0) < 0)
+            continue;
+        if (S_ISDIR(st.st_mode)) {
+            CLEANUP_FREE char *below = xasprintf("%s/", name);
+            collect(b, below, prefix, keys);
+        } else if (key && text_begins(key, prefix)) {
+            keys->list = xrealloc(keys->list, (keys->n + 1) * sizeof *keys->list);
+            keys->list[keys->n++] = mem_steal(&key);
+        }
+    }
+    closedir(dir);
+    return 0;
+}
+
+static int by_bytes(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int bucket_list(struct bucket *b, const char *prefix, unsigned max, void (*fn)(void *arg, const char *key),
+                void *arg) {
+    struct keys keys = {0};
+    int r = collect(b, "", prefix, &keys);
+    if (keys.n)
+        qsort(keys.list, keys.n, sizeof *keys.list, by_bytes);
+    for (size_t i = 0; i < keys.n; i++) {
+        if (i < max)
+            fn(arg, keys.list[i]);
+        free(keys.list[i]);
+    }
+    free(keys.list);
+    return r;
 }
 
 void object_close(struct object *o) {

@@ -56,6 +56,8 @@ struct object {
 int bucket_open(struct bucket *, const char *key, struct object *ret);
 bool bucket_has(struct bucket *, const char *key);
 int bucket_remove(struct bucket *, const char *key);
+/* Calls fn for each key that begins with prefix, sorted by bytes, at most max of them. 0 or a negative errno. */
+int bucket_list(struct bucket *, const char *prefix, unsigned max, void (*fn)(void *arg, const char *key), void *arg);
 void object_close(struct object *);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cdn.h"
+#include "cors.h"
 #include "journal_key.h"
 #include "s3_error.h"
 
@@ -51,9 +52,12 @@ static void origin_error(struct request *r, int status, char *body) {
     decorate(r, "AmazonS3", "Error");
 }
 
-static char *error_body(struct request *r, const char *code, int status) {
+static char *error_body(struct request *r, const char *code, int status, const char *message) {
     struct s3_error err = {0};
-    s3_error_set(&err, code);
+    if (message && *message)
+        s3_error_say(&err, code, "%s", message);
+    else
+        s3_error_set(&err, code);
     if (status)
         err.status = status;
     free(r->code);
@@ -72,7 +76,7 @@ static void fail(struct request *r) {
     }
     if (plan_has(p, FAULT_ERROR200))
         status = 200;
-    origin_error(r, status, error_body(r, p->code, status));
+    origin_error(r, status, error_body(r, p->code, status, p->message));
     if (p->retry_after[0])
         answer_header(&r->answer, "Retry-After", "%s", p->retry_after);
     if (p->to[0])
@@ -117,7 +121,7 @@ static bool find_range(struct request *r, const struct object *o, uint64_t *off,
                           off, len);
     if (*range != RANGE_UNSATISFIABLE)
         return true;
-    origin_error(r, 416, error_body(r, "InvalidRange", 0));
+    origin_error(r, 416, error_body(r, "InvalidRange", 0, NULL));
     answer_header(&r->answer, "Content-Range", "bytes */%llu", (unsigned long long)o->size);
     return false;
 }
@@ -199,9 +203,9 @@ static bool is_hidden(const char *key, const struct plan *p) {
     return plan_has(p, FAULT_BACKWARDS) && journal_key_from(key, (uint64_t)p->value[FAULT_BACKWARDS]);
 }
 
-static void send_origin_error(struct request *r, const char *code, int status) {
+static void send_origin_error(struct request *r, const char *code, int status, const char *message) {
     int ttl = atomic_load(&site_of(r)->error_ttl);
-    char *body = error_body(r, code, status);
+    char *body = error_body(r, code, status, message);
     if (ttl > 0 && is_cached(r))
         cdn_cache_keep_error(site_of(r)->cache, r->key, status, body, ttl);
     origin_error(r, status, body);
@@ -219,17 +223,18 @@ static void ask_origin(struct request *r) {
                 ? -ENOENT
                 : bucket_open(site_of(r)->bucket, r->key, &o);
     if (plan_has(&p, FAULT_FAIL)) {
-        send_origin_error(r, p.code, (int)p.value[FAULT_FAIL]);
+        send_origin_error(r, p.code, (int)p.value[FAULT_FAIL], p.message);
         if (p.retry_after[0])
             answer_header(&r->answer, "Retry-After", "%s", p.retry_after);
     } else if (e == 0) {
         send_fresh(r, &o, &p);
         object_close(&o);
     } else if (e == -ENOENT || e == -ENAMETOOLONG) {
-        send_origin_error(r, "AccessDenied", 403);
+        bool lists = atomic_load(&site_of(r)->cdn_list);
+        send_origin_error(r, lists ? "NoSuchKey" : "AccessDenied", lists ? 404 : 403, NULL);
     } else {
         fprintf(stderr, "assetfs-double: cannot read %s: %s\n", r->key, strerror(-e));
-        send_origin_error(r, "InternalError", 500);
+        send_origin_error(r, "InternalError", 500, NULL);
     }
 }
 
@@ -274,24 +279,72 @@ static void refuse_unknown(struct request *r) {
     decorate(r, "CloudFront", "LambdaGeneratedResponse");
 }
 
+/* ---- other methods */
+
+/* PUT and DELETE, passed on to a bucket that lets the CDN do that, or does not. */
+static void begin_change(struct request *r) {
+    struct site *site = site_of(r);
+    if (!atomic_load(&site->cdn_writes))
+        own_error(r, 403, NULL);
+    else if (atomic_load(&site->cdn_writes) == 1)
+        origin_error(r, 403, error_body(r, "AccessDenied", 403, NULL));
+    else if (!strcmp(r->method, "PUT") && !(r->draft = draft_new(site->bucket)))
+        own_error(r, 502, NULL);
+}
+
+static void finish_change(struct request *r) {
+    struct bucket *bucket = site_of(r)->bucket;
+    bool put = !strcmp(r->method, "PUT");
+    int e =
+        put ? bucket_commit(bucket, r->draft, r->key, "ETag: \"cdn\"\n", request_header(r, "If-None-Match"))
+            : bucket_remove(bucket, r->key);
+    if (e < 0) {
+        origin_error(r, e == -EEXIST ? 412 : 500,
+                     error_body(r, e == -EEXIST ? "PreconditionFailed" : "InternalError", 0, NULL));
+        return;
+    }
+    answer_text(&r->answer, put ? 200 : 204, "text/plain", xstrdup(""));
+    answer_header(&r->answer, "x-amz-request-id", "%s", r->id);
+    decorate(r, "AmazonS3", "Miss");
+}
+
+static bool is_change(const struct request *r) {
+    return !strcmp(r->method, "PUT") || !strcmp(r->method, "DELETE");
+}
+
 static void begin(struct request *r) {
     const char *wrong = NULL;
-    if (!is_reading(r))
+    if (!strcmp(r->method, "OPTIONS") && atomic_load(&site_of(r)->cors)) {
+        cors_answer(r, site_of(r));
+        decorate(r, "AmazonS3", "Miss");
+    } else if (!is_reading(r) && !(is_change(r) && atomic_load(&site_of(r)->cdn_writes))) {
         own_error(r, 403, NULL);
-    else if (!is_let_in(r))
+    } else if (!is_let_in(r)) {
         refuse_unknown(r);
-    else if (!r->key)
+    } else if (!r->key) {
         own_error(r, 400, NULL);
-    else if ((wrong = check_signature(r)))
+    } else if ((wrong = check_signature(r))) {
         refuse_signature(r, wrong);
+    } else if (is_change(r)) {
+        begin_change(r);
+    }
 }
 
 static void finish(struct request *r) {
-    if (is_cached(r) && try_cache(r))
+    if (is_change(r)) {
+        finish_change(r);
         return;
-    ask_origin(r);
+    }
+    if (!*r->key && atomic_load(&site_of(r)->cdn_list)) {
+        answer_text(&r->answer, 200, "application/xml", site_listing(site_of(r), "", 1000));
+        decorate(r, "AmazonS3", "Miss");
+        return;
+    }
+    if (!is_cached(r) || !try_cache(r))
+        ask_origin(r);
     if (!r->answer.status)
         own_error(r, 504, NULL);
+    cors_decorate(r, site_of(r));
 }
 
 static void release(struct request *r) {

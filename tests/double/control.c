@@ -30,9 +30,20 @@ bool control_set(struct site *site, const char *line) {
         atomic_int *at;
         int max;
     } settings[] = {
-        {"demand-condition=", &site->demand_condition, 1}, {"early-412=", &site->early_412, 1},
-        {"small-parts=", &site->small_parts, 1},           {"cache-all=", &site->cache_all, 1},
-        {"error-ttl=", &site->error_ttl, 86400},           {"latency=", &site->latency, 600000},
+        {"demand-condition=", &site->demand_condition, 1},
+        {"early-412=", &site->early_412, 1},
+        {"small-parts=", &site->small_parts, 1},
+        {"cache-all=", &site->cache_all, 1},
+        {"ignore-condition=", &site->ignore_condition, 1},
+        {"ignore-digest=", &site->ignore_digest, 1},
+        {"public-read=", &site->public_read, 1},
+        {"public-write=", &site->public_write, 1},
+        {"cdn-writes=", &site->cdn_writes, 2},
+        {"cdn-list=", &site->cdn_list, 1},
+        {"kms=", &site->kms, 1},
+        {"cors=", &site->cors, 2},
+        {"error-ttl=", &site->error_ttl, 86400},
+        {"latency=", &site->latency, 600000},
     };
     uint64_t value;
     for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {

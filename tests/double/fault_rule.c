@@ -127,6 +127,8 @@ static bool parse_name(const char *name, const char *value, struct fault_rule *r
         return copy_text(r->retry_after, sizeof r->retry_after, value);
     if (!strcmp(name, "to"))
         return copy_text(r->to, sizeof r->to, value);
+    if (!strcmp(name, "message"))
+        return copy_text(r->message, sizeof r->message, value);
     if (!strcmp(name, "region"))
         return copy_text(r->region, sizeof r->region, value);
     if (!parse_number(value, &n))

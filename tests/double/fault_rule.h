@@ -11,7 +11,7 @@ struct fault_rule {
     unsigned ops; /* enum op, joined */
     enum fault_kind kind;
     int64_t value;
-    char code[64], retry_after[64], to[128], region[64];
+    char code[64], retry_after[64], to[128], region[64], message[160];
     char *prefix;   /* malloc'd; NULL: every key */
     bool whole_key; /* prefix is a key */
     unsigned nth, count;

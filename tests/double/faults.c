@@ -179,6 +179,7 @@ static void plan_add(struct plan *p, const struct fault_rule *r) {
         strcpy(p->retry_after, r->retry_after);
         strcpy(p->to, r->to);
         strcpy(p->region, r->region);
+        strcpy(p->message, r->message);
     }
 }
 

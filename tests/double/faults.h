@@ -18,6 +18,7 @@
  * in place of the real answer (nothing is carried out):
  *   fail=STATUS[:CODE]  S3's error; retry-after=VALUE adds the header; to=HOST:PORT is where 301 and 307 send one; region=NAME comes along with 301, 400
  *                   and 403 (x-amz-bucket-region, <Region>)
+ *                   message=TEXT is what S3 says to it
  *   refuse          fail=403:AccessDenied              html[=STATUS]  the CDN's own page, `Server: CloudFront` (403; 200 is a captive portal's)
  *   error200[=CODE] 200 with an <Error> inside, for complete; nothing is completed (InternalError)
  * around a real answer (the request is carried out):
@@ -90,7 +91,7 @@ struct plan {
     int64_t value[FAULT_KINDS];
     char code[64];        /* FAIL, ERROR200 */
     char retry_after[64]; /* "": none */
-    char to[128], region[64];
+    char to[128], region[64], message[160];
 };
 static inline bool plan_has(const struct plan *p, enum fault_kind k) {
     return p->kinds & 1u << k;

@@ -70,6 +70,46 @@ static bool set_standing(struct keyring *k, const char *access, enum standing st
     return e != NULL;
 }
 
+static bool parse_more(const char *list, unsigned *ret) {
+    static const char *const names[] = {"get", "list", "delete"};
+    CLEANUP_FREE char *copy = xstrdup(list);
+    char *rest = copy;
+    *ret = 0;
+    for (char *name; (name = strsep(&rest, ","));) {
+        unsigned i = 0;
+        while (i < ARRAY_SIZE(names) && strcmp(name, names[i]) != 0)
+            i++;
+        if (i == ARRAY_SIZE(names))
+            return false;
+        *ret |= 1u << i;
+    }
+    return true;
+}
+
+/* "allow", "scope" */
+static bool set_permission(struct keyring *k, const char *verb, const char *access, const char *value) {
+    SCOPE_LOCK(&k->lock);
+    struct entry *e;
+    HASH_FIND_STR(k->entries, access, e);
+    if (!e)
+        return false;
+    if (!strcmp(verb, "allow"))
+        return parse_more(value, &e->key.more);
+    snprintf(e->key.scope, sizeof e->key.scope, "%s", value);
+    return true;
+}
+
+bool keyring_in_scope(const struct key *key, const char *object) {
+    CLEANUP_FREE char *copy = xstrdup(key->scope);
+    char *rest = copy;
+    if (!*key->scope)
+        return true;
+    for (char *prefix; (prefix = strsep(&rest, ","));)
+        if (!strncmp(object, prefix, strlen(prefix)))
+            return true;
+    return false;
+}
+
 bool keyring_command(struct keyring *k, const char *line) {
     char verb[16];
     struct key key = {0};
@@ -78,6 +118,8 @@ bool keyring_command(struct keyring *k, const char *line) {
         if (!strcmp(verb, standing_names[i]))
             return set_standing(k, key.access, (enum standing)i);
     }
+    if (n == 3 && (!strcmp(verb, "allow") || !strcmp(verb, "scope")))
+        return set_permission(k, verb, key.access, key.secret);
     for (unsigned i = 0; n >= 3 && i < ARRAY_SIZE(role_names); i++) {
         if (!strcmp(verb, role_names[i])) {
             key.role = (enum role)i;
@@ -90,6 +132,9 @@ bool keyring_command(struct keyring *k, const char *line) {
 
 void keyring_restore(struct keyring *k) {
     SCOPE_LOCK(&k->lock);
-    for (struct entry *e = k->entries; e; e = e->hh.next)
+    for (struct entry *e = k->entries; e; e = e->hh.next) {
         e->key.standing = STANDING_GOOD;
+        e->key.more = 0;
+        e->key.scope[0] = '\0';
+    }
 }

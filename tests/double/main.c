@@ -22,6 +22,7 @@ static const char usage[] =
     "printed in any case)\n"
     "  --s3-port N, --cdn-port N, --control-port N    0: any (0)\n"
     "  --cert FILE --key FILE    PEM: S3 and CDN by TLS\n"
+    "  --tls-priorities TEXT     of GnuTLS: which versions S3 and CDN speak\n"
     "  --bucket NAME         (assets)     --region NAME    (us-east-1)\n"
     "  --domain NAME         bucket.NAME is an address of the bucket, too (localhost, and what is given)\n"
     "  --credential LINE     \"writer|reader|owner ACCESS SECRET [TOKEN]\"; there are writer WRITERKEY "
@@ -49,6 +50,7 @@ enum {
     OPTION_CONTROL_PORT,
     OPTION_CERT,
     OPTION_KEY,
+    OPTION_TLS_PRIORITIES,
     OPTION_BUCKET,
     OPTION_REGION,
     OPTION_DOMAIN,
@@ -75,6 +77,7 @@ static const struct option OPTIONS[] = {
     {"control-port", required_argument, NULL, OPTION_CONTROL_PORT},
     {"cert", required_argument, NULL, OPTION_CERT},
     {"key", required_argument, NULL, OPTION_KEY},
+    {"tls-priorities", required_argument, NULL, OPTION_TLS_PRIORITIES},
     {"bucket", required_argument, NULL, OPTION_BUCKET},
     {"region", required_argument, NULL, OPTION_REGION},
     {"domain", required_argument, NULL, OPTION_DOMAIN},
@@ -96,6 +99,7 @@ static const struct option OPTIONS[] = {
 struct start {
     struct site site;
     const char *objects, *work, *ready, *log;
+    const char *priorities;
     char *cert, *key; /* the files' text */
     unsigned s3_port, cdn_port, control_port;
 };
@@ -219,6 +223,9 @@ static void take_option(struct start *s, int option, char *value) {
     case OPTION_KEY:
         s->key = read_file(value);
         break;
+    case OPTION_TLS_PRIORITIES:
+        s->priorities = value;
+        break;
     case OPTION_BUCKET:
         s->site.bucket_name = value;
         break;
@@ -271,6 +278,7 @@ static void serve(struct start *s, const sigset_t *ends) {
                                    .tally = site->tally,
                                    .cert = s->cert,
                                    .key = s->key,
+                                   .priorities = s->priorities,
                                    .latency = &site->latency};
     control.s3 = server_new(&config, s->s3_port);
     config.service = &cdn;

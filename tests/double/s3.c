@@ -49,6 +49,8 @@ static void fail(struct request *r) {
         return;
     }
     s3_error_set(err, p->code);
+    if (p->message[0])
+        s3_error_say(err, p->code, "%s", p->message);
     err->status = (int)p->value[plan_has(p, FAULT_FAIL) ? FAULT_FAIL : FAULT_ERROR200];
     if (p->region[0])
         s3_error_add(err, "Region", p->region);
@@ -103,8 +105,6 @@ static void not_here(struct request *r) {
 
 static const struct s3_operation copy_object = {"CopyObject", OP_S3_OTHER, .begin = not_here,
                                                 .finish = nothing};
-static const struct s3_operation list_objects = {"ListObjects", OP_S3_OTHER, .begin = not_here,
-                                                 .finish = nothing};
 static const struct s3_operation abort_upload = {"AbortMultipartUpload", OP_S3_OTHER, .begin = not_here,
                                                  .finish = nothing};
 static const struct s3_operation list_parts = {"ListParts", OP_S3_OTHER, .begin = not_here,
@@ -124,6 +124,8 @@ static const struct s3_operation *object_operation(const struct request *r) {
         return id ? &list_parts : &s3_get_object;
     if (!strcmp(r->method, "HEAD"))
         return &s3_head_object;
+    if (!strcmp(r->method, "OPTIONS"))
+        return &s3_options_object;
     if (!strcmp(r->method, "DELETE"))
         return id ? &abort_upload : &s3_delete_object;
     return &unknown;
@@ -135,7 +137,7 @@ static void classify(struct request *r) {
     if (!call->bucket_end || !r->query)
         call->operation = &unknown;
     else if (!*call->bucket_end)
-        call->operation = !strcmp(r->method, "GET") ? &list_objects : &bucket_other;
+        call->operation = !strcmp(r->method, "GET") ? &s3_list_objects : &bucket_other;
     else
         call->operation = object_operation(r);
     r->key = call->bucket_end ? xstrdup(call->bucket_end) : NULL;
@@ -145,9 +147,23 @@ static void classify(struct request *r) {
 
 /* ---- who asks, and may they ---- */
 
+/* Who does not sign is let in where the bucket is open. */
+static bool is_open(struct request *r) {
+    const struct site *site = s3_site(r);
+    const struct s3_operation *o = s3_call(r)->operation;
+    if (request_header(r, "Authorization") || request_parameter(r, "X-Amz-Signature"))
+        return false;
+    return o->anybody || (o->op == OP_S3_GET && atomic_load(&site->public_read)) ||
+           (o->op == OP_PUT && atomic_load(&site->public_write));
+}
+
 static bool authenticate(struct request *r) {
     struct s3_call *call = s3_call(r);
     struct site *site = s3_site(r);
+    if (is_open(r)) {
+        call->who.key.role = ROLE_ANYBODY;
+        return true;
+    }
     struct sigv4_ask ask = {
         .method = r->method,
         .path = r->path,
@@ -169,7 +185,9 @@ static bool authorize(struct request *r) {
     struct s3_call *call = s3_call(r);
     const struct s3_operation *o = call->operation;
     enum role role = call->who.key.role;
-    if (role == ROLE_OWNER || (role == ROLE_WRITER && o->writer) || (role == ROLE_READER && o->reader))
+    bool writes = role == ROLE_WRITER && (o->writer ? keyring_in_scope(&call->who.key, r->key)
+                                                    : (o->more & call->who.key.more) != 0);
+    if (role == ROLE_OWNER || role == ROLE_ANYBODY || writes || (role == ROLE_READER && o->reader))
         return true;
     s3_violation(r, "not-allowed");
     s3_error_say(&call->err, "AccessDenied", "User: %s is not authorized to perform: s3:%s",

@@ -4,7 +4,7 @@
  * style, and virtual-host style for the site's domains.
  *
  * In this order: the signature (sigv4_check.h), what the key may do (a writer PutObject and nothing else: reading, listing, deleting, copying and aborting
- * are 403 AccessDenied), Content-Length (411), the policy that demands If-None-Match, the body's digests, and at last, by the link into place, the condition.
+ * are 403 AccessDenied, unless it is allowed more: keyring.h), Content-Length (411), the policy that demands If-None-Match, the body's digests, and at last, by the link into place, the condition.
  * A reader's missing key is 403, as for everybody without ListBucket; the owner's is 404.
  *
  * Unlike AWS: an ETag is the SHA-256, not the MD5; of checksums only SHA-256 (and Content-MD5) is known, others are 501, as are bodies signed chunk by chunk;

@@ -68,6 +68,11 @@ static void get_finish(struct request *r) {
 }
 
 static void delete_finish(struct request *r) {
+    const char *match = request_header(r, "If-Match");
+    if (match && !strcmp(match, "*") && !bucket_has(s3_site(r)->bucket, r->key)) {
+        s3_refuse(r, "PreconditionFailed");
+        return;
+    }
     if (bucket_remove(s3_site(r)->bucket, r->key) < 0) {
         s3_refuse(r, "InternalError");
         return;
@@ -77,9 +82,9 @@ static void delete_finish(struct request *r) {
     s3_decorate(r);
 }
 
-const struct s3_operation s3_get_object = {"GetObject", OP_S3_GET, .reader = true, .begin = get_begin,
-                                           .finish = get_finish};
-const struct s3_operation s3_head_object = {"HeadObject", OP_S3_GET, .reader = true, .begin = get_begin,
-                                            .finish = get_finish};
-const struct s3_operation s3_delete_object = {"DeleteObject", OP_S3_OTHER, .begin = get_begin,
-                                              .finish = delete_finish};
+const struct s3_operation s3_get_object = {"GetObject",     OP_S3_GET,          .reader = true,
+                                           .more = MAY_GET, .begin = get_begin, .finish = get_finish};
+const struct s3_operation s3_head_object = {"HeadObject",    OP_S3_GET,          .reader = true,
+                                            .more = MAY_GET, .begin = get_begin, .finish = get_finish};
+const struct s3_operation s3_delete_object = {"DeleteObject", OP_S3_OTHER, .more = MAY_DELETE,
+                                              .begin = get_begin, .finish = delete_finish};

@@ -12,6 +12,8 @@ struct s3_operation {
     const char *name;
     unsigned op;
     bool writer, reader; /* who may, besides the owner */
+    unsigned more;       /* enum more: a writer who is allowed that, too */
+    bool anybody;        /* nobody has to sign */
     void (*begin)(struct request *);
     void (*finish)(struct request *);
 };
@@ -51,6 +53,7 @@ char *s3_kept_headers(const struct request *, const char *etag, const char *chec
 /* Puts the draft at the key, with the request's condition. False: answered. */
 bool s3_commit(struct request *, struct draft *, const char *headers);
 
+extern const struct s3_operation s3_list_objects, s3_options_object;
 extern const struct s3_operation s3_put_object, s3_create_upload, s3_upload_part, s3_complete_upload, s3_get_object, s3_head_object,
     s3_delete_object;
 

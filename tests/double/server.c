@@ -74,7 +74,10 @@ static bool start(struct server *s) {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)s->is.cert},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)s->is.key},
         {MHD_OPTION_END, 0, NULL},
+        {MHD_OPTION_END, 0, NULL},
     };
+    if (s->is.priorities)
+        tls[2] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)s->is.priorities};
     if (!s->is.cert)
         tls[0].option = MHD_OPTION_END;
     if (listen(s->listener, 1024) < 0)

@@ -79,6 +79,7 @@ struct server_config {
     struct faults *faults;
     struct tally *tally;
     const char *cert, *key; /* PEM; NULL: no TLS */
+    const char *priorities; /* of GnuTLS: which versions; NULL: as it thinks best */
     const atomic_int *latency; /* ms before each request begins; NULL: none */
 };
 

@@ -39,7 +39,18 @@ struct site {
     atomic_int small_parts;      /* parts below 5 MiB are taken */
     atomic_int cache_all;        /* the patterns of uncached do not count */
     atomic_int error_ttl;        /* seconds for which the CDN keeps an error */
+    /* where a deployment is not what it should be */
+    atomic_int ignore_condition; /* a put replaces what is there in spite of If-None-Match */
+    atomic_int ignore_digest;    /* a put is kept whatever it announces */
+    atomic_int public_read, public_write; /* who does not sign may that */
+    atomic_int cdn_writes;       /* 0: the CDN refuses other methods than GET and HEAD; 1: it passes PUT and DELETE on, the bucket refuses; 2: the bucket lets it */
+    atomic_int cdn_list;         /* the CDN may list: a missing key is 404, and its root a listing */
+    atomic_int kms;              /* the bucket encrypts with a KMS key */
+    atomic_int cors;             /* 0: no rule; 1: every origin; 2: https://www.example.com only */
     atomic_int latency;          /* ms before each request to S3 and CDN begins */
 };
+
+/* site_list.c: the bucket's listing as S3 writes it (ListObjectsV2), malloc'd. */
+char *site_listing(struct site *, const char *prefix, unsigned max);
 
 #endif

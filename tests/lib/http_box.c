@@ -72,6 +72,7 @@ static void done(void *arg, const struct http_response *r) {
     k->on_loop = loop_is_current(k->box->loop);
     k->err = r->err;
     k->status = r->status;
+    k->tls = r->tls;
     k->why = xstrdup(r->why ? r->why : "");
     k->body = xcalloc(1, r->len + 1);
     if (r->len > 0)

@@ -28,6 +28,7 @@ struct box_call {
     unsigned times_done; /* must be 1 */
     unsigned place;      /* 1 for the first call of the box that was done */
     int err, status;
+    const char *tls;     /* the version; NULL: without */
     char *why;           /* "" without */
     unsigned char *body; /* NUL after it */
     size_t len;

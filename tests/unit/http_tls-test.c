@@ -35,6 +35,22 @@ static void an_authority_of_ones_own(void **state) {
     http_box_free(b);
 }
 
+static void an_answer_tells_its_version(void **state) {
+    (void)state;
+    struct http_box *b = http_box_new_tls(answer, NULL, NULL, "DNS:localhost", 30, true),
+                    *plain = http_box_new(answer, NULL, NULL);
+    for (int i = 0; i < 2; i++) { /* the second one on the same connection */
+        struct box_call *k = box_get(b, "/");
+        assert_string_equal(k->tls, "TLSv1.3");
+        box_call_free(k);
+    }
+    struct box_call *k = box_get(plain, "/");
+    assert_null(k->tls);
+    box_call_free(k);
+    http_box_free(plain);
+    http_box_free(b);
+}
+
 static void an_unknown_authority_is_refused(void **state) {
     (void)state;
     fails("DNS:localhost", 30, false, -EPROTO, "certificate");
@@ -160,6 +176,7 @@ static void a_cut_without_a_farewell_is_no_end(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_authority_of_ones_own),
+        cmocka_unit_test(an_answer_tells_its_version),
         cmocka_unit_test(an_unknown_authority_is_refused),
         cmocka_unit_test(another_name_is_refused),
         cmocka_unit_test(an_expired_certificate_is_refused),
