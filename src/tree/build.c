@@ -2,6 +2,7 @@
 #include "tree/build.h"
 #include "base/log.h"
 #include "tree/apply.h"
+#include "tree/deferred.h"
 #include "tree/hold.h"
 #include <inttypes.h>
 
@@ -251,6 +252,8 @@ static int take_inode(struct build *b, struct component *c, uint64_t ino) {
     int present = rows_c_inode(t, ino, &confirmed, NULL, NULL);
     if (present < 0)
         return present;
+    if (present && deferred_is(t, ino))
+        deferred_shared(&rec, &confirmed);
     r = present ? needs_record(t, &c->change, ino, &rec, &confirmed, p.since) : 1;
     if (r == 1) {
         c->op = MIN(c->op, p.since);

@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "tree/apply.h"
+#include "tree/deferred.h"
 #include "tree/fault.h"
 #include "tree/file_state.h"
 #include "tree/home.h"
@@ -84,23 +85,36 @@ static void count_one(void *ctx, const struct merge_row *row) {
     ++*(size_t *)ctx;
 }
 
-static const struct record *source_inode(void *arg, enum merge_tree which, uint64_t ino) {
-    struct carry *c = arg;
+#define SEEN_HELD 3 /* beside enum merge_tree */
+
+static struct seen *find_seen(struct carry *c, uint64_t ino, uint64_t which) {
     struct seen *s, probe;
     memset(&probe.key, 0, sizeof probe.key);
     probe.key.ino = ino;
     probe.key.tree = which;
     HASH_FIND(hh, c->seen, &probe.key, sizeof probe.key, s);
+    return s;
+}
+
+static struct seen *add_seen(struct carry *c, uint64_t ino, uint64_t which) {
+    struct seen *s = xcalloc(1, sizeof *s);
+    s->key.ino = ino;
+    s->key.tree = which;
+    HASH_ADD(hh, c->seen, key, sizeof s->key, s);
+    return s;
+}
+
+static const struct record *source_inode(void *arg, enum merge_tree which, uint64_t ino) {
+    struct carry *c = arg;
+    struct seen *s = find_seen(c, ino, which);
     if (!s) {
-        s = xcalloc(1, sizeof *s);
-        s->key = probe.key;
+        s = add_seen(c, ino, which);
         int r = load_record(c, which, ino, &s->rec);
         size_t names = 0;
         if (r == 1 && which == MERGE_V && ino != ROOT_INO)
             view_names(c, ino, count_one, &names);
         s->present = r == 1 && (which != MERGE_V || ino == ROOT_INO || names > 0);
         c->err = MIN(c->err, MIN(r, 0));
-        HASH_ADD(hh, c->seen, key, sizeof s->key, s);
     }
     return s->present ? &s->rec : NULL;
 }
@@ -256,8 +270,8 @@ static void source_pending_rows(void *arg, void (*each)(void *, const struct mer
     free(all.v);
 }
 
-static size_t pending_inodes_of(struct carry *c, uint64_t **ret) {
-    sqlite3_stmt *s = db_bind(&c->tree->db, STMT_P_ALL_INODES, "");
+static size_t list_inodes(struct carry *c, enum statement which, uint64_t **ret) {
+    sqlite3_stmt *s = db_bind(&c->tree->db, which, "");
     size_t n = 0;
     int r;
     while ((r = db_step(s)) == 1) {
@@ -269,25 +283,47 @@ static size_t pending_inodes_of(struct carry *c, uint64_t **ret) {
     return n;
 }
 
+static size_t pending_inodes_of(struct carry *c, uint64_t **ret) {
+    return list_inodes(c, STMT_P_ALL_INODES, ret);
+}
+
+static int by_number(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
 static void source_pending_inodes(void *arg, void (*each)(void *, uint64_t), void *ctx) {
-    uint64_t *list = NULL;
-    size_t n = pending_inodes_of(arg, &list);
-    for (size_t i = 0; i < n; i++)
-        each(ctx, list[i]);
-    free(list);
+    struct carry *c = arg;
+    uint64_t *part[3] = {0}, *all;
+    size_t n[3] = {pending_inodes_of(c, &part[0]), list_inodes(c, STMT_HELD_ALL, &part[1]), file_list_written(c->tree, &part[2])}, sum = 0;
+    all = xcalloc(n[0] + n[1] + n[2] + 1, sizeof *all);
+    for (size_t k = 0; k < ARRAY_SIZE(part); k++) {
+        if (n[k])
+            memcpy(all + sum, part[k], n[k] * sizeof *all);
+        sum += n[k];
+        free(part[k]);
+    }
+    qsort(all, sum, sizeof *all, by_number);
+    for (size_t i = 0; i < sum; i++)
+        if (i == 0 || all[i] != all[i - 1])
+            each(ctx, all[i]);
+    free(all);
 }
 
 static const struct record *source_held(void *arg, uint64_t ino) {
-    (void)arg;
-    (void)ino;
-    return NULL;
+    struct carry *c = arg;
+    struct seen *s = find_seen(c, ino, SEEN_HELD);
+    if (!s) {
+        s = add_seen(c, ino, SEEN_HELD);
+        int r = deferred_seen(c->tree, ino, &s->rec);
+        s->present = r == 1;
+        c->err = MIN(c->err, MIN(r, 0));
+    }
+    return s->present ? &s->rec : NULL;
 }
 
-/* An open file whose content changed elsewhere is split off at once: its handles go on in the conflicted copy. */
 static bool source_open(void *arg, uint64_t ino) {
-    (void)arg;
-    (void)ino;
-    return false;
+    return file_is_written(((struct carry *)arg)->tree, ino);
 }
 
 static uint64_t source_mint(void *arg) {
@@ -303,7 +339,7 @@ static bool touches_inode(struct tree *t, uint64_t ino) {
     sqlite3_stmt *s;
     if (!ino)
         return false;
-    if (rows_p_inode(t, ino, NULL, &p) != 0)
+    if (rows_p_inode(t, ino, NULL, &p) != 0 || file_is_written(t, ino) || deferred_is(t, ino))
         return true;
     s = db_bind(&t->db, STMT_P_NAMES_OF, "i", ino);
     bool named = db_step(s) != 0;
@@ -363,7 +399,9 @@ static int set_row(struct carry *c, uint64_t parent, const char *name, size_t n,
     }
     tree_note_entry(t, parent, name, n);
     tree_note_inode(t, parent, true);
-    return rows_v_set_name(t, parent, name, n, ino, type, p.removed > 0, p.time ? p.time : tree_time(t));
+    int64_t when = p.time ? p.time : tree_time(t);
+    int r = rows_v_set_name(t, parent, name, n, ino, type, p.removed > 0, when);
+    return r == 0 ? names_touched(t, parent, when) : r;
 }
 
 static uint64_t outcome(const struct merge_result *m, const struct merge_row *row, bool *ret_found) {
@@ -397,20 +435,6 @@ static int write_names(struct carry *c, const struct merge_result *m) {
         r = set_row(c, m->names[i].parent, m->names[i].name, m->names[i].n, m->names[i].ino);
     free(old.v);
     return r;
-}
-
-/* The handles of an inode that was split off follow the data, and whoever waits for it. */
-static void move_file(struct tree *t, uint64_t from, uint64_t to) {
-    struct file *f = file_find(t, from);
-    for (struct wait *w = t->waits; w; w = w->next)
-        if (w->ino == from)
-            w->ino = to;
-    if (!f)
-        return;
-    file_wake(f);
-    HASH_DEL(t->files, f);
-    f->ino = to;
-    HASH_ADD(hh, t->files, ino, sizeof f->ino, f);
 }
 
 static const struct merge_pair *find_pair(const struct merge_pair *list, size_t n, uint64_t from) {
@@ -481,7 +505,7 @@ static int write_inode(struct carry *c, const struct merge_result *m, const stru
         real_record(source, &mine, i, &rec);
     }
     if (split) { /* its bytes are in the copy's row already */
-        move_file(t, i->ino, split->to);
+        file_split(t, i->ino, split->to);
         r = forget_bytes(t, i->ino, &p);
     } else if ((p.spool || p.snap) && !record_same_content(&rec, &mine)) {
         remove_bytes(t, i->ino, &p);
@@ -505,7 +529,7 @@ static int drop_inode(struct carry *c, const struct merge_result *m, uint64_t in
         return MIN(r, 0);
     tree_note_inode(t, ino, true);
     if (copy) {
-        move_file(t, ino, copy->to);
+        file_split(t, ino, copy->to);
         return rows_p_drop(t, ino);
     }
     bool there = rows_c_inode(t, ino, NULL, NULL, NULL) == 1;
@@ -541,11 +565,20 @@ static int look_after_homes(struct tree *t, const struct merge_result *m) {
     return r;
 }
 
+static int note_deferred(struct tree *t, const struct merge_result *m) {
+    int r = 0;
+    for (size_t i = 0; i < m->n_held && r == 0; i++)
+        r = deferred_begin(t, m->held[i].ino, &m->held[i].rec);
+    for (size_t i = 0; i < m->n_released && r == 0; i++)
+        r = deferred_end(t, m->released[i]);
+    return r;
+}
+
 static int write_outcome(struct carry *c, const struct merge_result *m) {
     struct tree *t = c->tree;
     uint64_t *mine = NULL;
     size_t n = pending_inodes_of(c, &mine);
-    int r = c->err;
+    int r = c->err < 0 ? c->err : note_deferred(t, m);
     for (int copies = 1; copies >= 0; copies--) /* first, from the rows of what they were */
         for (size_t i = 0; i < m->n_inodes && r == 0; i++)
             if ((copied_from(m, m->inodes[i].ino) != m->inodes[i].ino) == copies)
@@ -559,6 +592,12 @@ static int write_outcome(struct carry *c, const struct merge_result *m) {
         r = write_names(c, m);
     if (r == 0)
         r = look_after_homes(t, m);
+    for (size_t i = 0; i < m->n_held && r == 0; i++) /* what was about to be committed goes into a copy at once */
+        r = deferred_save(t, m->held[i].ino);
+    for (size_t i = 0; i < m->n_copies; i++)
+        file_changed(t, m->copies[i].from);
+    for (size_t i = 0; i < m->n_inodes; i++)
+        file_changed(t, m->inodes[i].ino);
     free(mine);
     counter_add(t->cfg.counters, COUNTER_CONFLICT_COPIES, m->conflicts);
     return r;
@@ -606,14 +645,12 @@ static void carry_free(struct carry *c) {
     }
 }
 
-int carry_over(struct tree *t, const struct before *b) {
+static int merge_all(struct tree *t, const struct before *b) {
     struct carry c = {.tree = t, .before = b};
     struct merge_result m = {0};
     char date[16];
     time_t now = (time_t)(env_now(t->env) / NS_PER_S);
     struct tm tm;
-    if (!is_touched(t, b))
-        return tree_missed(t, 0);
     strftime(date, sizeof date, "%Y-%m-%d", gmtime_r(&now, &tm));
     struct merge_source source = {.name = source_name,
                                   .inode = source_inode,
@@ -638,4 +675,12 @@ int carry_over(struct tree *t, const struct before *b) {
     merge_result_free(&m);
     carry_free(&c);
     return r;
+}
+
+int carry_over(struct tree *t, const struct before *b) {
+    return is_touched(t, b) ? merge_all(t, b) : tree_missed(t, 0);
+}
+
+int carry_again(struct tree *t) {
+    return merge_all(t, &(struct before){0});
 }

@@ -56,6 +56,9 @@ static const char *const upgrades[DB_SCHEMA_VERSION - 1] = {
     "CREATE TABLE c_here(dir INTEGER PRIMARY KEY);"
     "CREATE TABLE c_absent(ino INTEGER PRIMARY KEY);"
     "ALTER TABLE c_session ADD COLUMN last INTEGER NOT NULL DEFAULT 0;",
+    /* 5: of a merge that waits for a close: the conflicted copy that was made meanwhile, and which content it got */
+    "ALTER TABLE held ADD COLUMN copy INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE held ADD COLUMN saved BLOB;",
 };
 
 int sql_errno(int rc) {

@@ -12,10 +12,12 @@
 #include "base/buf.h"
 #include <sqlite3.h>
 
-#define DB_SCHEMA_VERSION 4
+#define DB_SCHEMA_VERSION 5
 
 /* `since` of rows that are never committed: local.h. */
 #define DB_LOCAL "9223372036854775807"
+/* Of rows that wait for nothing but a close: deferred.h. */
+#define DB_CALM "9223372036854775806"
 
 /*  name, SQL. Prepared once, at open. */
 #define STATEMENTS(X)                                                                                        \
@@ -99,8 +101,8 @@
     X(P_SINCE_INO, "SELECT EXISTS(SELECT 1 FROM p_inode WHERE ino = ?1 AND since <= ?2) OR "                 \
                    "EXISTS(SELECT 1 FROM p_name WHERE ino = ?1 AND since <= ?2)")                            \
     /* What was written while an entry was in flight is dirty since the operation after its last, and that may have left no row. */         \
-    X(P_MAX_OP, "SELECT max((SELECT coalesce(max(max(op, iif(since < " DB_LOCAL ", since, 0))), 0) FROM p_inode), " \
-                "(SELECT coalesce(max(max(op, iif(since < " DB_LOCAL ", since, 0))), 0) FROM p_name), " \
+    X(P_MAX_OP, "SELECT max((SELECT coalesce(max(max(op, iif(since < " DB_CALM ", since, 0))), 0) FROM p_inode), " \
+                "(SELECT coalesce(max(max(op, iif(since < " DB_CALM ", since, 0))), 0) FROM p_name), " \
                 "(SELECT coalesce(max(max(op, since)), 0) FROM p_state), "                                       \
                 "(SELECT coalesce(max(op), 0) FROM inflight))") \
     X(P_LINK, "SELECT d FROM p_link WHERE ino = ?1")                                                         \
@@ -132,8 +134,10 @@
     X(OBJECT_SET, "INSERT OR IGNORE INTO object(id, key) VALUES(?1, ?2)")                                    \
     X(ALIAS_SET, "INSERT INTO alias(ino, target) VALUES(?1, ?2) ON CONFLICT(ino) DO UPDATE SET target = ?2") \
     X(ALIASES, "SELECT ino, target FROM alias")                                                              \
-    X(HELD, "SELECT rec FROM held WHERE ino = ?1")                                                           \
+    X(HELD, "SELECT rec, copy, saved FROM held WHERE ino = ?1")                                              \
     X(HELD_SET, "INSERT INTO held(ino, rec) VALUES(?1, ?2) ON CONFLICT(ino) DO UPDATE SET rec = ?2")         \
+    X(HELD_SAVED, "UPDATE held SET copy = ?2, saved = ?3 WHERE ino = ?1")                                    \
+    X(HELD_COUNT, "SELECT count(*) FROM held")                                                               \
     X(HELD_DEL, "DELETE FROM held WHERE ino = ?1")                                                           \
     X(HELD_ALL, "SELECT ino FROM held")                                                                      \
     X(INFLIGHT, "SELECT seq, nonce, bytes, op FROM inflight")                                                \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tree/file.h"
 #include "base/log.h"
+#include "tree/deferred.h"
 #include "tree/file_state.h"
 #include "tree/hold.h"
 #include "tree/local.h"
@@ -129,7 +130,56 @@ bool file_is_open(struct tree *t, uint64_t ino) {
 
 bool file_is_written(struct tree *t, uint64_t ino) {
     struct file *f = file_find(t, ino);
-    return f && f->writers;
+    return f && !f->unnamed && (f->writers || f->changing);
+}
+
+size_t file_list_written(struct tree *t, uint64_t **ret) {
+    struct file *f, *next;
+    size_t n = 0;
+    HASH_ITER(hh, t->files, f, next) {
+        if (f->unnamed || !(f->writers || f->changing))
+            continue;
+        if ((n & (n - 1)) == 0)
+            *ret = xrealloc(*ret, MAX(1, 2 * n) * sizeof **ret);
+        (*ret)[n++] = f->ino;
+    }
+    return n;
+}
+
+static void give_bytes(struct file *f, struct file *to) {
+    to->spool = f->spool;
+    to->snap = f->snap;
+    to->dirty_since = f->dirty_since;
+    to->last_write = f->last_write;
+    if (settle_is_at_bytes(f))
+        settle_follow(f, to);
+}
+
+/* Without a job, and if nobody has the other one open, its row alone knows where the bytes are. */
+void file_split(struct tree *t, uint64_t from, uint64_t to) {
+    struct file *f = file_find(t, from), *other = file_find(t, to);
+    for (struct wait *w = t->waits; w; w = w->next)
+        if (w->ino == from)
+            w->ino = to;
+    if (!f)
+        return;
+    file_wake(f);
+    f->refs++;
+    if (!other && settle_is_at_bytes(f)) {
+        other = xcalloc(1, sizeof *other);
+        *other = (struct file){.tree = t, .ino = to, .content = content_ref(f->content), .size = f->size};
+        other->parked_tail = &other->parked;
+        HASH_ADD(hh, t->files, ino, sizeof other->ino, other);
+    }
+    if (other) {
+        give_bytes(f, other);
+    } else {
+        spool_unref(f->spool);
+        spool_unref(f->snap);
+    }
+    f->spool = f->snap = NULL;
+    file_linger_no_more(f);
+    file_put(f);
 }
 
 bool file_is_stuck(struct tree *t, uint64_t ino) {
@@ -421,6 +471,20 @@ static void close_writes(struct file *f) {
     settle_kick(t);
 }
 
+/* What another host's change had to wait for may be over: the last writer has gone. */
+static void decide(struct file *f) {
+    struct tree *t = f->tree;
+    if (!t->deferred || f->apart || f->writers || f->changing)
+        return;
+    int r = tree_begin(t);
+    if (r == 0)
+        r = tree_end(t, deferred_review(t));
+    if (r < 0 && r != -EINPROGRESS)
+        log_errno(r, "a file that another host has changed meanwhile could not be merged; trying again");
+    else
+        commit_kick(t);
+}
+
 /* One change of the bytes on its way: what file_write(), file_truncate() and file_fallocate() share. */
 enum change_kind { CHANGE_WRITE, CHANGE_TRUNCATE, CHANGE_ALLOCATE };
 struct file_change {
@@ -447,6 +511,7 @@ static void change_done(void *arg, int err) {
         f->last_write = env_mono(t->env);
         if (f->writers == 0 && f->spool && !f->unnamed) /* truncate(2) has no handle to close */
             close_writes(f);
+        decide(f);
     }
     file_put(f);
     tree_unlock(t);
@@ -565,6 +630,8 @@ void file_close(struct file *f, int flags) {
     f->writers -= writable;
     if (writable && f->writers == 0 && f->spool && !f->unnamed)
         close_writes(f);
+    if (writable)
+        decide(f);
     file_put(f);
     tree_unlock(t);
 }
@@ -700,6 +767,10 @@ struct tree_wait *file_fsync_inode(struct tree *t, uint64_t ino, file_done done,
         if (r == 0)
             r = tree_end(t, hurry(t, ino));
     }
+    uint64_t copy = t->deferred ? deferred_copy(t, ino) : 0;
+    struct row_pending p;
+    if (r == 0 && copy && rows_p_inode(t, ino, NULL, &p) == 1 && !p.spool && !p.snap)
+        ino = copy; /* what it has been written to */
     if (r == 0 && file_is_stuck(t, ino))
         r = -EIO; /* as for who waited when it was refused; it is tried again all the time */
     if (r == 0)
@@ -750,7 +821,7 @@ static int share(struct tree *t, struct file *from, struct file *to) {
 static int try_share(struct file *from, uint64_t off_in, struct file *to, uint64_t off_out, size_t len) {
     struct tree *t = from->tree;
     bool settled = !from->spool && !from->snap && from->content && !from->foreign && !from->unnamed;
-    bool empty = !to->spool && !to->snap && !to->content && !to->unnamed && to != from;
+    bool empty = !to->spool && !to->snap && !to->content && !to->unnamed && to != from && !deferred_is(t, to->ino);
     if (!settled || !empty || off_in || off_out || len < from->size)
         return -EXDEV;
     int r = tree_writable(t);

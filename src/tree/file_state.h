@@ -33,7 +33,8 @@ struct file {
     bool unnamed;      /* without a name: nothing of it goes to the database */
     bool hashed;       /* unnamed: `content` is that of `snap` */
     bool apart;        /* unnamed, and its number has a name again: others find another file by it; this one is its handles' alone */
-    bool settling;     /* a job of settle.c runs */
+    bool settling;     /* a job of settle.c runs: */
+    struct settle *job;
     bool lingers;      /* a reference is kept from the last close to the settling, for the descriptor and what was hashed behind the writer */
     bool foreign;      /* content that this version cannot verify */
     bool stuck;

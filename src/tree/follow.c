@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "net/retry.h"
 #include "tree/apply.h"
+#include "tree/deferred.h"
 #include "tree/fault.h"
 #include "tree/home.h"
 #include "tree/local.h"
@@ -146,7 +147,7 @@ static int apply_parsed(struct tree *t, const struct entry *e, bool ours, struct
         notice_clone(t, e);
         if (t->started) /* what was missed is no rival's */
             t->foreign_at = env_mono(t->env);
-        r = t->pending_rows ? carry_over(t, b) : 0;
+        r = t->pending_rows || t->files || t->deferred ? carry_over(t, b) : 0;
         if (r < 0)
             return r;
     }
@@ -264,9 +265,20 @@ int follow_void(struct tree *t, uint64_t seq) {
     return 0;
 }
 
+/* What could not be decided while an entry was in flight. */
+static void review(struct tree *t) {
+    int r = tree_begin(t);
+    if (r == 0)
+        r = tree_end(t, deferred_review(t));
+    if (r < 0 && r != -EINPROGRESS)
+        log_errno(r, "what other hosts changed while it was open here could not be merged; trying again");
+}
+
 void follow_after(struct tree *t) {
     settle_hand_over(t);
     tree_lock(t);
+    if (t->deferred && !t->inflight.active && !t->closing)
+        review(t);
     commit_check_waits(t);
     commit_kick(t);
     settle_kick(t);

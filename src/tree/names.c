@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tree/names.h"
 #include "tree/apply.h"
+#include "tree/deferred.h"
 #include "tree/fault.h"
 #include "tree/hold.h"
 #include "tree/home.h"
@@ -174,7 +175,7 @@ static int put_record(struct tree *t, uint64_t ino, const struct record *rec) {
 }
 
 /* As apply does it: a directory's times are those of the last change of its names. */
-static int touch_directory(struct tree *t, uint64_t dir, int64_t now) {
+int names_touched(struct tree *t, uint64_t dir, int64_t now) {
     CLEANUP_RECORD struct record rec = {0};
     int r = rows_v_inode(t, dir, &rec, NULL, NULL);
     if (r != 1 || now <= rec.ctime)
@@ -185,7 +186,7 @@ static int touch_directory(struct tree *t, uint64_t dir, int64_t now) {
 
 /* The directory in which a name has come or gone; one that stays on this host leaves a shared directory as it is. */
 static int touch_parent(struct tree *t, uint64_t dir, bool local_name, int64_t now) {
-    return local_name && !local_is(t, dir) ? 0 : touch_directory(t, dir, now);
+    return local_name && !local_is(t, dir) ? 0 : names_touched(t, dir, now);
 }
 
 static int touch_inode(struct tree *t, uint64_t ino, int64_t now) {
@@ -282,7 +283,8 @@ static int do_make(struct tree *t, uint64_t parent, const char *name, size_t n, 
         if ((r) == 0)                                                                                        \
             (r) = tree_begin(t);                                                                             \
         if ((r) == 0) {                                                                                      \
-            (r) = tree_end(t, call);                                                                         \
+            (r) = (call);                                                                                    \
+            (r) = tree_end(t, (r) < 0 ? (r) : deferred_review(t));                                           \
             if ((r) >= 0)                                                                                    \
                 commit_kick(t);                                                                              \
         }                                                                                                    \

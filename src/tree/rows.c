@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tree/rows.h"
+#include "tree/deferred.h"
 #include "base/cbor.h"
 #include "tree/fault.h"
 #include "tree/hold.h"
@@ -303,7 +304,9 @@ static struct row_pending local_row(const struct row_pending *p) {
 
 int rows_p_put(struct tree *t, uint64_t ino, const struct record *rec, const struct row_pending *given) {
     CLEANUP_BUF struct buf b = BUF_INIT(RECORD_MAX);
-    const struct row_pending put = row_local(given) ? local_row(given) : *given, *p = &put;
+    struct row_pending put = row_local(given) ? local_row(given) : *given;
+    const struct row_pending *p = &put;
+    put.since = deferred_since(t, ino, rec, given);
     record_encode(rec, &b);
     if (b.err)
         return b.err;

@@ -10,6 +10,7 @@
  * Each arrow is one transaction; after a restart the row says where to go on.
  */
 #include "base/log.h"
+#include "tree/deferred.h"
 #include "tree/file_state.h"
 #include "tree/hold.h"
 #include "tree/home.h"
@@ -23,7 +24,8 @@
 #define SOON_NS (50 * NS_PER_MS)
 
 struct settle {
-    struct file *file; /* a reference */
+    struct tree *tree;
+    struct file *file; /* a reference; under the lock: it changes when its bytes become another inode's */
     struct spool_file *snap;
     uint64_t snap_id;
     uint8_t id[DIGEST_SIZE];
@@ -42,7 +44,7 @@ struct handover {
 };
 
 static void settle_end(struct settle *s) {
-    struct tree *t = s->file->tree;
+    struct tree *t = s->tree;
     if (s->stuck) {
         t->stuck--;
         s->file->stuck = false;
@@ -50,6 +52,7 @@ static void settle_end(struct settle *s) {
     t->settling--;
     t->uploading_bytes -= s->size;
     s->file->settling = false;
+    s->file->job = NULL;
     file_put(s->file);
     if (s->moves)
         spool_remove(s->snap);
@@ -62,7 +65,7 @@ static void settle_end(struct settle *s) {
 
 /* Ends a job that cannot go on now; its row is tried again later. */
 static void settle_later(struct settle *s, int err, const char *what) {
-    struct tree *t = s->file->tree;
+    struct tree *t = s->tree;
     tree_lock(t);
     if (!t->closing)
         log_errno(err, "inode %" PRIu64 ": %s; trying again", s->file->ino, what);
@@ -86,7 +89,7 @@ static void settle_later(struct settle *s, int err, const char *what) {
 
 /* The row of a job's inode, if the job still is what it waits for. */
 static int job_row(struct settle *s, struct record *rec, struct row_pending *p) {
-    int r = rows_p_inode(s->file->tree, s->file->ino, rec, p);
+    int r = rows_p_inode(s->tree, s->file->ino, rec, p);
     return r == 1 ? p->snap == s->snap_id : r;
 }
 
@@ -101,11 +104,21 @@ static int drop_if_equal(struct tree *t, uint64_t ino, const struct record *rec)
     return MIN(r, 0);
 }
 
+/* In a transaction: may be committed now; or goes into a copy, if others have changed the file meanwhile (deferred.h). */
+static int put_durable(struct tree *t, uint64_t ino, const struct record *rec, struct row_pending *p) {
+    int r = rows_p_block(t, ino, p, false);
+    if (r == 0)
+        r = rows_p_put(t, ino, rec, p);
+    if (r < 0)
+        return r;
+    return deferred_is(t, ino) ? deferred_save(t, ino) : drop_if_equal(t, ino, rec);
+}
+
 /* In a transaction. */
 static int set_durable(struct settle *s, const char *key) {
     CLEANUP_RECORD struct record rec = {0};
     struct row_pending p;
-    struct tree *t = s->file->tree;
+    struct tree *t = s->tree;
     if (s->moves)
         return home_arrived(t, s->file->ino, s->id, key);
     int r = job_row(s, &rec, &p);
@@ -124,16 +137,12 @@ static int set_durable(struct settle *s, const char *key) {
     }
     p.stage = SNAP_DURABLE;
     r = rec.content ? rows_object_add(t, rec.content->id, key) : 0;
-    if (r == 0)
-        r = rows_p_block(t, s->file->ino, &p, false);
-    if (r == 0)
-        r = rows_p_put(t, s->file->ino, &rec, &p);
-    return r < 0 ? r : drop_if_equal(t, s->file->ino, &rec);
+    return r < 0 ? r : put_durable(t, s->file->ino, &rec, &p);
 }
 
 static void upload_done(void *arg, int err, const char *key) {
     struct settle *s = arg;
-    struct tree *t = s->file->tree;
+    struct tree *t = s->tree;
     if (err < 0) {
         if (err == -ECANCELED) {
             tree_lock(t);
@@ -164,7 +173,7 @@ static void upload_done(void *arg, int err, const char *key) {
 
 static void upload_stuck(void *arg, int err, const char *reason) {
     struct settle *s = arg;
-    struct tree *t = s->file->tree;
+    struct tree *t = s->tree;
     tree_lock(t);
     bool now = reason != NULL;
     /* Once, not for each file and each try: a reason names both. */
@@ -195,7 +204,7 @@ static void start_upload(struct settle *s, const uint8_t *digests, size_t n) {
                                .stuck = upload_stuck,
                                .arg = s};
     memcpy(q.id, s->id, DIGEST_SIZE);
-    struct upload *job = uploader_submit(s->file->tree->uploader, &q);
+    struct upload *job = uploader_submit(s->tree->uploader, &q);
     (void)job;
 }
 
@@ -219,7 +228,7 @@ static void snap_done(struct tree *t, uint64_t ino, struct row_pending *p) {
 
 /* The bytes are not what was recorded before the restart: they are set aside, the inode goes back to what everybody knows. */
 static int set_aside(struct settle *s, struct record *rec) {
-    struct tree *t = s->file->tree;
+    struct tree *t = s->tree;
     CLEANUP_RECORD struct record c = {0};
     CLEANUP_FREE char *path = NULL;
     struct row_pending p;
@@ -242,7 +251,7 @@ static int set_aside(struct settle *s, struct record *rec) {
 static int note_digest(struct settle *s, const uint8_t id[DIGEST_SIZE], const uint8_t *digests, size_t n) {
     CLEANUP_RECORD struct record rec = {0};
     struct row_pending p;
-    struct tree *t = s->file->tree;
+    struct tree *t = s->tree;
     struct home home = home_of(t, s->file->ino, id);
     free(s->key);
     s->key = home.key;
@@ -273,18 +282,13 @@ static int note_digest(struct settle *s, const uint8_t id[DIGEST_SIZE], const ui
     if (known < 0)
         return known;
     p.stage = known ? SNAP_DURABLE : SNAP_HASHED;
-    r = known ? rows_p_block(t, s->file->ino, &p, false) : 0;
-    if (r == 0)
-        r = rows_p_put(t, s->file->ino, &rec, &p);
-    if (r == 0 && known)
-        r = drop_if_equal(t, s->file->ino, &rec);
+    r = known ? put_durable(t, s->file->ino, &rec, &p) : rows_p_put(t, s->file->ino, &rec, &p);
     return r < 0 ? r : !known && !row_local(&p);
 }
 
 static void digest_done(void *arg, int err, const uint8_t id[DIGEST_SIZE], const uint8_t *digests, size_t n) {
     struct settle *s = arg;
-    struct tree *t = s->file->tree;
-    struct file *f = s->file;
+    struct tree *t = s->tree;
     if (err < 0) {
         settle_later(s, err, "what was written cannot be read back from the spool");
         return;
@@ -293,6 +297,7 @@ static void digest_done(void *arg, int err, const uint8_t id[DIGEST_SIZE], const
     int r = tree_begin(t);
     if (r == 0)
         r = tree_end(t, note_digest(s, id, digests, n));
+    struct file *f = s->file;
     f->refs++;
     tree_hold(t); /* the job may end here, and its hold with it */
     tree_unlock(t);
@@ -339,8 +344,9 @@ static int seal_row(struct file *f, struct record *rec, struct row_pending *p) {
 }
 
 static void job_begun(struct settle *s) {
-    struct tree *t = s->file->tree;
+    struct tree *t = s->tree;
     s->file->settling = true;
+    s->file->job = s;
     file_linger_no_more(s->file); /* the job has a reference of its own */
     t->settling++;
     t->uploading_bytes += s->size;
@@ -380,7 +386,7 @@ static int begin_move(struct file *f, bool urgent, struct settle **ret) {
     }
     spool_seal(copy);
     struct settle *s = xcalloc(1, sizeof *s);
-    *s = (struct settle){.file = f, .snap = copy, .size = rec.size, .moves = content_ref(rec.content), .urgent = urgent};
+    *s = (struct settle){.tree = t, .file = f, .snap = copy, .size = rec.size, .moves = content_ref(rec.content), .urgent = urgent};
     job_begun(s);
     *ret = s;
     return 1;
@@ -426,7 +432,7 @@ static int settle_begin(struct tree *t, uint64_t ino, bool urgent, struct settle
         return r;
     }
     spool_stat(f->snap, &size, NULL, NULL);
-    *s = (struct settle){.file = f, .snap = spool_ref(f->snap), .snap_id = p.snap, .size = size, .urgent = urgent};
+    *s = (struct settle){.tree = t, .file = f, .snap = spool_ref(f->snap), .snap_id = p.snap, .size = size, .urgent = urgent};
     s->expected = p.stage == SNAP_HASHED && rec.content;
     if (s->expected)
         memcpy(s->id, rec.content->id, DIGEST_SIZE);
@@ -556,37 +562,77 @@ bool settle_unhashed(struct tree *t) {
     return any;
 }
 
+/* The snapshot is durable, and everything about it said: its file becomes the cache's. */
+static void release_snap(struct tree *t, uint64_t ino, struct file *f, struct content *content, struct row_pending *p) {
+    struct spool_file *snap = NULL;
+    if (f && f->snap) {
+        snap = f->snap;
+        f->snap = NULL;
+    } else if (spool_reopen(t->cfg.spool, p->snap, NULL, true, &snap) < 0) {
+        snap = NULL;
+    }
+    snap_done(t, ino, p);
+    if (!snap)
+        return;
+    struct handover *h = xmalloc(sizeof *h);
+    *h = (struct handover){snap, content_ref(content), t->handovers};
+    t->handovers = h;
+    t->handing_over++;
+}
+
+static void take_content(struct file *f, const struct record *rec) {
+    if (!f || f->spool)
+        return;
+    content_unref(f->content);
+    f->content = content_ref(rec->content);
+    f->size = rec->size;
+}
+
+void settle_keep(struct tree *t, uint64_t ino, const struct record *rec, struct row_pending *p) {
+    struct file *f = file_find(t, ino);
+    if (p->snap)
+        release_snap(t, ino, f, rec->content, p);
+    take_content(f, rec);
+}
+
+void settle_give_up(struct tree *t, uint64_t ino, struct row_pending *p) {
+    release_snap(t, ino, file_find(t, ino), NULL, p);
+}
+
+void settle_follow(struct file *from, struct file *to) {
+    struct settle *s = from->job;
+    to->refs++;
+    to->settling = true;
+    to->stuck = from->stuck;
+    to->job = s;
+    s->file = to;
+    from->settling = from->stuck = false;
+    from->job = NULL;
+    file_put(from);
+}
+
+bool settle_is_at_bytes(const struct file *f) {
+    return f->job && !f->job->moves;
+}
+
 /* An own entry brought the inode's record; in its transaction. */
 void file_committed(struct tree *t, uint64_t ino) {
     CLEANUP_RECORD struct record rec = {0}, c = {0};
     struct row_pending p;
     if (rows_p_inode(t, ino, &rec, &p) != 1 || rows_c_inode(t, ino, &c, NULL, NULL) != 1)
         return;
+    if (deferred_is(t, ino)) { /* it brought attributes */
+        if (rows_p_settle(t, ino, &rec, &p) < 0)
+            log_error("tree.db: inode %" PRIu64 " after its commit", ino);
+        return;
+    }
     bool done = p.snap && p.stage == SNAP_DURABLE && record_same_content(&rec, &c);
     if (p.snap && !done)
         return;
     struct file *f = file_find(t, ino);
-    struct spool_file *snap = NULL;
-    if (done) {
-        if (f && f->snap) {
-            snap = f->snap;
-            f->snap = NULL;
-        } else if (spool_reopen(t->cfg.spool, p.snap, NULL, true, &snap) < 0) {
-            snap = NULL;
-        }
-        snap_done(t, ino, &p);
-    }
-    if (f && !f->spool) {
-        content_unref(f->content);
-        f->content = content_ref(c.content);
-        f->size = c.size;
-    }
-    if (snap) {
-        struct handover *h = xmalloc(sizeof *h);
-        *h = (struct handover){snap, content_ref(c.content), t->handovers};
-        t->handovers = h;
-        t->handing_over++;
-    }
+    if (done)
+        release_snap(t, ino, f, c.content, &p);
+    take_content(f, &c);
     p.since = MAX(p.since, p.after ? p.after : t->inflight.op + 1);
     p.written = p.after ? p.after : p.spool ? t->inflight.op + 1 : 0; /* what is dirty now was written after the entry was built */
     p.after = 0;

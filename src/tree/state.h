@@ -111,6 +111,7 @@ struct tree {
     struct alias *aliases;
     struct orphan *orphans;
     struct file *files;        /* open inodes, by number: file.c */
+    uint64_t deferred;         /* merges that wait for a close: deferred.h */
     unsigned lingering;        /* of these, closed ones that wait for their settling */
 
     /* Pending rows that equal their confirmed row, kept because an entry in flight may change that: looked at again when its fate is known. */
@@ -227,6 +228,8 @@ bool commit_is_ours(struct tree *, const struct entry *);
 struct before;
 /* In the transaction that applied a foreign entry: carries this host's pending rows over to the new confirmed tree (rules §4). */
 int carry_over(struct tree *, const struct before *) ATTR_WARN_UNUSED;
+/* Merges once more with what is confirmed already: what waited (deferred.h) need not any longer. In a transaction, with no entry in flight. */
+int carry_again(struct tree *) ATTR_WARN_UNUSED;
 
 /* follow.c */
 void follow_init(struct tree *);
@@ -252,8 +255,17 @@ void settle_kick(struct tree *);
 bool settle_drains(struct tree *);   /* as tree_can_drain(), under the lock */
 bool settle_unhashed(struct tree *); /* whether any pending bytes have no content id yet */
 int settle_recover(struct tree *, struct buf *why);
+/* The row's snapshot, if it has one, is durable and needed no more: it becomes the cache's, with the settle_hand_over() that follows. *p loses it; the caller puts the row. */
+void settle_keep(struct tree *, uint64_t ino, const struct record *, struct row_pending *p);
+/* The same, but nobody will want it: it goes. */
+void settle_give_up(struct tree *, uint64_t ino, struct row_pending *p);
+/* A job is at this file's snapshot; it goes on for another file. */
+bool settle_is_at_bytes(const struct file *);
+void settle_follow(struct file *from, struct file *to);
 
 /* names.c */
+/* A name of the directory has changed at this time. In a transaction. */
+int names_touched(struct tree *, uint64_t dir, int64_t when) ATTR_WARN_UNUSED;
 /* The view has taken a name from this inode: with the last one it leaves the view. In a transaction. */
 int names_lost(struct tree *, uint64_t ino, uint32_t type, int64_t now) ATTR_WARN_UNUSED;
 
@@ -262,7 +274,7 @@ int names_lost(struct tree *, uint64_t ino, uint32_t type, int64_t now) ATTR_WAR
 bool file_live(struct tree *, uint64_t ino, uint64_t *size, int64_t *mtime, uint64_t *allocated);
 void file_set_mtime(struct tree *, uint64_t ino, int64_t mtime); /* under the lock */
 bool file_is_open(struct tree *, uint64_t ino);                  /* any handle, under the lock */
-bool file_is_written(struct tree *, uint64_t ino);               /* a writable handle, under the lock */
+bool file_is_written(struct tree *, uint64_t ino);               /* a writable handle, or a change under way; under the lock */
 bool file_is_stuck(struct tree *, uint64_t ino);
 uint64_t file_count_writing(struct tree *);
 /* Of the files with bytes in the spool: how many keep them for now, because they are being written this moment or refused; and whether one without a name is
@@ -275,6 +287,10 @@ void file_named_again(struct tree *);
 /* The inode has lost its last name, its row goes: what is in the spool belongs to the open file alone, or to nobody. Under the lock. */
 void file_unnamed(struct tree *, uint64_t ino, const struct row_pending *p);
 void file_committed(struct tree *, uint64_t ino); /* an own entry brought its record: under the lock */
+/* Numbers of all that are: malloc'd. Under the lock. */
+size_t file_list_written(struct tree *, uint64_t **ret);
+/* What is in the spool of one becomes another's, and the handles read what the view has of theirs (file_changed()). Its rows are the caller's to change. Under the lock. */
+void file_split(struct tree *, uint64_t from, uint64_t to);
 void file_changed(struct tree *, uint64_t ino);   /* another host's entry did: handles read what the view has now */
 
 #endif

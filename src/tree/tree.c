@@ -2,6 +2,7 @@
 #include "tree/tree.h"
 #include "base/log.h"
 #include "tree/area_set.h"
+#include "tree/deferred.h"
 #include "tree/fault.h"
 #include "tree/hold.h"
 #include "tree/local.h"
@@ -239,6 +240,8 @@ int tree_end(struct tree *t, int r) {
     area_set_changed(t, NULL);
     t->counter_reserved = MIN(t->counter_reserved, t->counter); /* what was reserved may be undone: reserve again */
     t->spool_reserved = MIN(t->spool_reserved, t->spool_next);
+    if (deferred_load(t) < 0)
+        log_error("%s cannot be read", t->db.path);
     return r;
 }
 
@@ -431,6 +434,14 @@ static void tree_free(struct tree *t) {
     free(t);
 }
 
+/* No handle has survived the restart. */
+static int decide_deferred(struct tree *t) {
+    int r = tree_begin(t);
+    if (r == 0)
+        r = tree_end(t, deferred_review(t));
+    return r == -EINPROGRESS ? 0 : r; /* follow_after() comes back to it */
+}
+
 int tree_open(const struct tree_config *cfg, struct tree **ret, struct buf *why) {
     struct tree *t = tree_new(cfg);
     CLEANUP_FREE char *path = xasprintf("%s/tree.db", cfg->dir);
@@ -453,7 +464,11 @@ int tree_open(const struct tree_config *cfg, struct tree **ret, struct buf *why)
         if (r == 0)
             r = hold_recover(t);
         if (r == 0)
+            r = deferred_load(t);
+        if (r == 0)
             r = settle_recover(t, why);
+        if (r == 0 && t->deferred)
+            r = decide_deferred(t);
         if (r == 0)
             fault_open(t);
     }

@@ -3,9 +3,8 @@
  * Two hosts, with the real rows, spool files and open files under the merge: what one has pending when the other's entry comes in. The rules themselves are merge-test's; here
  * is what surrounds them. `a` commits first; `b` was away meanwhile.
  */
-#include "tree/file.h"
+#include "pair.h"
 #include "tree/names.h"
-#include "tree_box.h"
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -14,87 +13,11 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-struct pair {
-    struct tree_box *a, *b;
-    unsigned away; /* the rule that keeps b from the bucket */
-};
-
-static void ok(int r) {
-    assert_int_equal(r, 0);
-}
-
-static int setup(void **st) {
-    struct pair *p = xcalloc(1, sizeof *p);
-    p->a = tree_box_new();
-    p->b = tree_box_join(p->a, "other");
-    *st = p;
-    return 0;
-}
-
-static int teardown(void **st) {
-    struct pair *p = *st;
-    tree_box_free(p->b);
-    tree_box_free(p->a);
-    free(p);
-    return 0;
-}
-
-/* Both know what a has made so far. */
-static void share(struct pair *p) {
-    box_commit(p->a);
-    box_follow(p->b);
-}
-
-static void part(struct pair *p) {
-    p->away = store_fault_vanish(p->b->store);
-}
-
-/* a's work is committed, b comes back and merges; then all is committed and the same. */
-static void meet(struct pair *p) {
-    box_commit(p->a);
-    store_fault_remove(p->b->store, p->away);
-    tree_poll_now(p->b->tree);
-}
-
-static void same(struct pair *p, const char *want) {
-    box_commit(p->b);
-    box_follow(p->a);
-    box_commit(p->a);
-    box_follow(p->b);
-    assert_view(p->b, want);
-    assert_view(p->a, want);
-    struct tree_box *const both[] = {p->a, p->b};
-    for (size_t i = 0; i < 2; i++) {
-        CLEANUP_FREE char *wrong = tree_box_wrong(both[i]);
-        if (wrong)
-            fail_msg("%s", wrong);
-        assert_int_equal(both[i]->tree->pending_rows, 0);
-        assert_int_equal(counter_get(&both[i]->counters, COUNTER_CHANGES_VOID), 0);
-    }
-    assert_memory_equal(&p->a->tree->set, &p->b->tree->set, sizeof p->a->tree->set);
-}
-
-static void write_answer(void *arg, int err, size_t n) {
-    (void)n;
-    *(int *)arg = err;
-}
-
-static void answer(void *arg, int err) {
-    *(int *)arg = err;
-}
-
-/* A write through an open handle, that is answered at once. */
-static void write_now(struct file *f, const char *text) {
-    int r = 1;
-    file_write(f, text, strlen(text), 0, false, write_answer, &r);
-    assert_int_equal(r, 0);
-}
-
 static void a_write_beats_a_pending_unlink(void **st) {
     struct pair *p = *st;
     ok(box_put(p->a, "f", "old"));
     share(p);
-    part(p);
+    part_ways(p);
     ok(box_unlink(p->b, "f"));
     ok(box_put(p->a, "f", "new"));
     meet(p);
@@ -107,7 +30,7 @@ static void each_unlinks_one_of_two_names(void **st) {
     ok(box_put(p->a, "f", "text"));
     ok(box_link(p->a, "f", "g"));
     share(p);
-    part(p);
+    part_ways(p);
     sim_env_skew(p->a->env, -3600 * NS_PER_S);
     p->a->tree->last_time = 0;
     ok(box_unlink(p->b, "f"));
@@ -120,7 +43,7 @@ static void the_original_keeps_nothing_of_the_copy(void **st) {
     struct pair *p = *st;
     ok(box_put(p->a, "f", "base"));
     share(p);
-    part(p);
+    part_ways(p);
     ok(box_put(p->b, "f", "mine"));
     ok(box_chmod(p->b, "f", 0600));
     ok(box_put(p->a, "f", "theirs"));
@@ -134,49 +57,9 @@ static void the_original_keeps_nothing_of_the_copy(void **st) {
     assert_int_equal(at.mode, S_IFREG | 0600);
 }
 
-static void fsync_waits_for_the_copy(void **st) {
-    struct pair *p = *st;
-    struct file *f;
-    int r = 1;
-    ok(box_put(p->a, "f", "base"));
-    share(p);
-    part(p);
-    ok(file_open(p->b->tree, box_ino(p->b, "f"), O_WRONLY, &f));
-    write_now(f, "mine");
-    file_fsync(f, answer, &r);
-    ok(box_put(p->a, "f", "theirs"));
-    unsigned uploads = store_fault_hold(p->b->store, FAULT_PUT, "files/");
-    (void)uploads;
-    meet(p);
-    sim_run(p->b->sim, 10 * NS_PER_S);
-    assert_view(p->b, "f=theirs f (conflicted copy, other 2023-11-14)=mine");
-    assert_int_equal(r, 1);
-    store_fault_release(p->b->store);
-    sim_run(p->b->sim, 10 * NS_PER_S);
-    assert_int_equal(r, 0);
-    file_close(f, O_WRONLY);
-    same(p, "f=theirs f (conflicted copy, other 2023-11-14)=mine");
-}
-
-static void a_handle_goes_on_in_the_copy(void **st) {
-    struct pair *p = *st;
-    struct file *f;
-    ok(box_put(p->a, "f", "base"));
-    share(p);
-    part(p);
-    ok(file_open(p->b->tree, box_ino(p->b, "f"), O_WRONLY, &f));
-    write_now(f, "mine");
-    ok(box_put(p->a, "f", "theirs"));
-    meet(p);
-    sim_run(p->b->sim, 10 * NS_PER_S);
-    write_now(f, "more");
-    file_close(f, O_WRONLY);
-    same(p, "f=theirs f (conflicted copy, other 2023-11-14)=more");
-}
-
 static void the_same_file_made_twice_is_one(void **st) {
     struct pair *p = *st;
-    part(p);
+    part_ways(p);
     ok(box_put(p->b, "f", "text"));
     ok(box_mkdir(p->b, "d"));
     ok(box_put(p->b, "d/x", "of b"));
@@ -196,7 +79,7 @@ static void the_same_file_made_twice_is_one(void **st) {
 static void a_new_file_that_is_open_stays_what_it_is(void **st) {
     struct pair *p = *st;
     struct file *f;
-    part(p);
+    part_ways(p);
     ok(box_create(p->b, "f"));
     ok(file_open(p->b->tree, box_ino(p->b, "f"), O_WRONLY, &f));
     ok(box_create(p->a, "f"));
@@ -211,7 +94,7 @@ static void what_was_made_in_a_removed_directory_brings_it_back(void **st) {
     struct pair *p = *st;
     ok(box_mkdir(p->a, "d"));
     share(p);
-    part(p);
+    part_ways(p);
     ok(box_put(p->b, "d/x", "text"));
     ok(box_rmdir(p->a, "d"));
     meet(p);
@@ -224,7 +107,7 @@ static void a_restart_in_between_changes_nothing(void **st) {
     ok(box_put(p->a, "g", "base"));
     ok(box_mkdir(p->a, "d"));
     share(p);
-    part(p);
+    part_ways(p);
     ok(box_put(p->b, "f", "mine"));
     ok(box_rename(p->b, "g", "d/g", 0));
     ok(box_put(p->a, "f", "theirs"));
@@ -267,7 +150,7 @@ static void the_same_bytes_and_times_again(void **st) {
 
 static void a_file_rewritten_while_its_snapshot_waits(void **st) {
     struct pair *p = *st;
-    part(p);
+    part_ways(p);
     ok(box_put(p->b, "f", "one"));
     sim_run(p->b->sim, 10 * NS_PER_S);
     ok(box_put(p->b, "f", "two"));
@@ -286,7 +169,7 @@ static void a_number_that_returns_is_another_file(void **st) {
     int r = 1;
     ok(box_put(p->a, "f", "old"));
     share(p);
-    part(p);
+    part_ways(p);
     ok(file_open(p->b->tree, box_ino(p->b, "f"), O_RDWR, &private));
     write_now(private, "mine");
     ok(box_unlink(p->b, "f"));
@@ -312,7 +195,7 @@ static void a_number_that_returns_reads_as_what_it_is_now(void **st) {
     struct pair *p = *st;
     ok(box_put(p->a, "f", "old"));
     share(p);
-    part(p);
+    part_ways(p);
     ok(box_append(p->b, "f", " and more"));
     ok(box_unlink(p->b, "f"));
     ok(box_rename(p->a, "f", "g", 0));
@@ -363,15 +246,13 @@ static void a_copied_state_directory_takes_its_own_session(void **st) {
     tree_box_free(c);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) PAIR_TEST(f)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(a_write_beats_a_pending_unlink),
         T(each_unlinks_one_of_two_names),
         T(the_original_keeps_nothing_of_the_copy),
-        T(fsync_waits_for_the_copy),
-        T(a_handle_goes_on_in_the_copy),
         T(the_same_file_made_twice_is_one),
         T(a_new_file_that_is_open_stays_what_it_is),
         T(what_was_made_in_a_removed_directory_brings_it_back),
