@@ -401,7 +401,7 @@ static int set_row(struct carry *c, uint64_t parent, const char *name, size_t n,
     tree_note_inode(t, parent, true);
     int64_t when = p.time ? p.time : tree_time(t);
     int r = rows_v_set_name(t, parent, name, n, ino, type, p.removed > 0, when);
-    return r == 0 ? names_touched(t, parent, when) : r;
+    return r == 0 && ino ? names_touched(t, parent, when) : r;
 }
 
 static uint64_t outcome(const struct merge_result *m, const struct merge_row *row, bool *ret_found) {

@@ -153,7 +153,8 @@ static int new_copy(struct tree *t, uint64_t ino, const struct record *rec, stru
     return r;
 }
 
-/* The copy gets what the inode has: its record, and where the bytes are that only this host has (p). */
+/* The copy gets what the inode has: its record, and where the bytes are that only this host has (p). They are older than an entry in flight that may bring the copy as it
+ * was: `after` says so. */
 static int update_copy(struct tree *t, uint64_t copy, const struct record *rec, const struct row_pending *p) {
     struct row_pending there, now = *p;
     int had = rows_p_inode(t, copy, NULL, &there);
@@ -164,6 +165,8 @@ static int update_copy(struct tree *t, uint64_t copy, const struct record *rec, 
     if (had) {
         now.since = MIN(now.since, there.since);
         now.written = there.written ? MIN(there.written, now.written) : now.written;
+        if (now.spool && !now.snap)
+            now.after = now.written;
     }
     tree_note_inode(t, copy, true);
     int r = rows_p_block(t, copy, &now, now.spool != 0 || (now.snap && now.stage != SNAP_DURABLE));
@@ -174,10 +177,16 @@ static int update_copy(struct tree *t, uint64_t copy, const struct record *rec, 
     return r;
 }
 
+/* An entry in flight may bring the copy as it was before: that is not what they wait for, so it must be newer than that. */
 static void move_waits(struct tree *t, uint64_t from, uint64_t to, uint64_t before) {
-    for (struct wait *w = t->waits; w; w = w->next)
-        if (w->ino == from && w->op < before)
+    for (struct wait *w = t->waits; w; w = w->next) {
+        if ((w->ino && w->ino != from) || w->op >= before)
+            continue;
+        if (w->ino)
             w->ino = to;
+        if (t->inflight.active)
+            w->op = MAX(w->op, t->op);
+    }
     commit_check_waits(t);
 }
 
@@ -243,6 +252,7 @@ static int finish_copy(struct tree *t, uint64_t ino, uint64_t copy) {
     if (p.spool || p.snap) {
         p.since = MIN(p.since, t->op);
         r = update_copy(t, copy, &rec, &p);
+        move_waits(t, ino, copy, UINT64_MAX);
         file_split(t, ino, copy);
     } else {
         r = update_copy(t, copy, &rec, &(struct row_pending){.op = t->op, .since = t->op, .written = t->op});
