@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/options.h"
+#include "base/past.h"
 #include "base/env.h"
 #include "base/units.h"
 #include "base/utf8.h"
@@ -377,6 +378,9 @@ static bool valid_label(const char *label) {
 }
 
 int options_check(const struct options *o, struct buf *why) {
+    struct past at;
+    if (o->at && past_parse(o->at, &at, why) < 0)
+        return -EINVAL;
     const struct {
         bool wrong;
         const char *sentence;

@@ -59,6 +59,7 @@ enum durability { DURABILITY_BUCKET, DURABILITY_CLOSE, DURABILITY_LOCAL };
     X(allow_other,    FLAG,     "allow_other",    NULL,     NULL,       "other users may use the mount (implies default_permissions)") \
     X(allow_root,     FLAG,     "allow_root",     NULL,     NULL,       "root may use the mount, besides the user whose it is")      \
     X(ro,             FLAG,     "ro",             NULL,     NULL,       "read-only mount")                                           \
+    X(at,             STRING,   "at",             NULL,     "SEQ|TIME|now", "show the volume as it was after a journal entry, at a time (UTC), or now: read-only, and nothing changes") \
     X(noexec,         FLAG,     "noexec",         NULL,     NULL,       "no program can be run from the mount")                      \
     X(debug,          FLAG,     "debug",          NULL,     NULL,       "log what is going on, in detail")
 
@@ -101,6 +102,11 @@ int options_load(struct options *, const char *conf, const char *volume, struct 
 bool options_is_path(const char *name);
 /* What contradicts itself, after all is set. -EINVAL with a sentence. */
 int options_check(const struct options *, struct buf *why) ATTR_WARN_UNUSED;
+
+/* Nothing can be written: ro, or a past state. */
+static inline bool options_read_only(const struct options *o) {
+    return o->ro || o->at;
+}
 
 /* The table as text: one option a line for --help. */
 void options_help(struct buf *);

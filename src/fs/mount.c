@@ -40,6 +40,7 @@ struct mount {
     struct env *env;
     struct store_pair stores;
     struct volume volume;
+    struct past past;
     struct state_dir state;
     int log_fd;
     struct env_timer trim_log;
@@ -94,12 +95,16 @@ static int open_state(struct mount *m) {
     int r = volume_find(m->env, m->stores.reader, m->opt, &m->volume, &m->why);
     if (r == 0)
         r = volume_state_path(&m->volume, m->opt, &path, &m->why);
-    if (r == 0)
+    if (r == 0 && m->opt->at)
+        r = past_parse(m->opt->at, &m->past, &m->why);
+    if (r == 0 && m->opt->at)
+        r = state_dir_open_past(path, m->at, &m->state, &m->why);
+    else if (r == 0)
         r = state_dir_open(path, m->at, m->opt->drain_timeout + HANDOVER_NS, &m->state, &m->why);
     if (r < 0)
         return fail(m, r, "the volume cannot be opened");
     if (!m->volume.remembered)
-        volume_remember(&m->volume, m->opt, m->state.path);
+        volume_remember(&m->volume, m->opt, m->state.shared);
     m->control_path = xasprintf("%s/control", m->state.path);
     return 0;
 }
@@ -130,7 +135,7 @@ static int open_data(struct mount *m) {
     const struct options *opt = m->opt;
     int r = block_cache_open(&(struct block_cache_config){.env = m->env,
                                                           .counters = &m->counters,
-                                                          .dir = m->state.path,
+                                                          .dir = m->state.shared,
                                                           .limit = opt->cache_size,
                                                           .min_free = opt->min_free},
                              &m->cache);
@@ -142,7 +147,7 @@ static int open_data(struct mount *m) {
                                            .cache = m->cache,
                                            .keys = m->volume.keys,
                                            .prefix = opt->prefix,
-                                           .dir = m->state.path,
+                                           .dir = m->state.shared,
                                            .max_ahead = opt->read_ahead,
                                            .timeout_ns = opt->timeout},
                    &m->reader);
@@ -199,7 +204,8 @@ static int open_tree(struct mount *m) {
                                  .poll_ns = opt->poll,
                                  .fsync_timeout_ns = opt->fsync_timeout,
                                  .timeout_ns = opt->timeout,
-                                 .read_only = opt->ro,
+                                 .read_only = options_read_only(opt),
+                                 .at = m->past,
                                  .names = m->names,
                                  .mime = m->mime,
                                  .hooks = session_hooks(m->session)};
@@ -234,7 +240,7 @@ static void on_ready(void *arg, int err) {
         log_to_syslog("assetfs");
         daemon_ready(steal_fd(&m->ready_fd), 0);
     }
-    log_info("%s is mounted on %s%s", m->opt->url, m->at, m->opt->ro ? " read-only" : "");
+    log_info("%s is mounted on %s%s", m->opt->url, m->at, options_read_only(m->opt) ? " read-only" : "");
 }
 
 static int start(struct mount *m) {
@@ -266,7 +272,7 @@ static int drain(struct mount *m) {
     char size[UNITS_SIZE];
     struct tree_status st;
     int64_t timeout = session_refuses(m->session) ? 0 : m->opt->drain_timeout;
-    if (m->opt->ro || drain_wait(m->tree, m->env, timeout, NULL, NULL) == 0)
+    if (options_read_only(m->opt) || drain_wait(m->tree, m->env, timeout, NULL, NULL) == 0)
         return 0;
     tree_status(m->tree, &st);
     log_warning("unmounted with %" PRIu64 " file%s (%s) and %" PRIu64

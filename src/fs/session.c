@@ -214,7 +214,7 @@ static char *mount_options(const struct session *s) {
     bool check = geteuid() != 0 || s->opt->allow_other;
     return xasprintf("fsname=%s,subtype=assetfs,nosuid,nodev,max_read=%u%s%s%s%s", name, MAX_REQUEST,
                      check ? ",default_permissions" : "", s->opt->allow_other ? ",allow_other" : s->opt->allow_root ? ",allow_root" : "",
-                     s->opt->ro ? ",ro" : "", s->opt->noexec ? ",noexec" : "");
+                     options_read_only(s->opt) ? ",ro" : "", s->opt->noexec ? ",noexec" : "");
 }
 
 ATTR_PRINTF(2, 0) static void log_libfuse(enum fuse_log_level level, const char *fmt, va_list ap) {

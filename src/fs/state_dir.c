@@ -3,12 +3,18 @@
 #include "base/digest.h"
 #include "base/env.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "fs/mountpoint.h"
+#include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
+
+/* Losing its new directory to another mount's sweep() twice is bad luck, more often is something else. */
+#define PAST_TRIES 5
 
 char *state_dir_root(void) {
     const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
@@ -124,6 +130,7 @@ int state_dir_open(const char *path, const char *mountpoint, int64_t wait_ns, st
         r = identify(resolved, ret->machine_id);
     if (r == 0) {
         ret->path = xstrdup(resolved);
+        ret->shared = xstrdup(resolved);
         ret->lock_fd = steal_fd(&fd);
     } else if (why->len == 0) {
         buf_printf(why, "%s cannot be used: %s", lock, strerror(-r));
@@ -131,10 +138,76 @@ int state_dir_open(const char *path, const char *mountpoint, int64_t wait_ns, st
     return r;
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at) {
+    (void)st, (void)kind, (void)at;
+    return remove(path) < 0 && errno != ENOENT ? -1 : 0;
+}
+
+static void remove_tree(const char *path) {
+    if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0)
+        log_errno(-errno, "%s cannot be removed", path);
+}
+
+/* Directories of past states whose mounts have ended without removing them: nobody holds their locks. */
+static void sweep(const char *at) {
+    struct dirent *e;
+    DIR *d = opendir(at);
+    while (d && (e = readdir(d))) {
+        if (e->d_name[0] == '.')
+            continue;
+        CLEANUP_FREE char *path = xasprintf("%s/%s", at, e->d_name), *lock = xasprintf("%s/lock", path);
+        CLEANUP_CLOSE int fd = open(lock, O_RDWR | O_CLOEXEC);
+        if (fd < 0)
+            rmdir(path); /* empty: made and not used, or about to be, and then made again */
+        else if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            remove_tree(path);
+    }
+    if (d)
+        closedir(d);
+}
+
+/* Between making and locking it somebody's sweep() may have taken it for left behind. */
+static bool is_still_there(const struct state_dir *d) {
+    CLEANUP_FREE char *lock = xasprintf("%s/lock", d->path);
+    struct stat mine, there;
+    return fstat(d->lock_fd, &mine) == 0 && stat(lock, &there) == 0 && mine.st_ino == there.st_ino;
+}
+
+int state_dir_open_past(const char *path, const char *mountpoint, struct state_dir *ret, struct buf *why) {
+    char resolved[PATH_MAX];
+    CLEANUP_FREE char *at = xasprintf("%s/at", path);
+    int r = make_private(path, why);
+    if (r == 0)
+        r = make_private(at, why);
+    if (r == 0 && !realpath(path, resolved))
+        r = -errno;
+    for (int tries = 0; r == 0 && tries < PAST_TRIES; tries++) {
+        CLEANUP_FREE char *own = xasprintf("%s/at/XXXXXX", resolved);
+        sweep(at);
+        if (!mkdtemp(own))
+            return -errno;
+        r = state_dir_open(own, mountpoint, 0, ret, why);
+        if (r < 0)
+            return r;
+        free(ret->shared);
+        ret->shared = xstrdup(resolved);
+        if (is_still_there(ret))
+            return 0;
+        close(ret->lock_fd);
+        free(ret->path);
+        free(ret->shared);
+        *ret = (struct state_dir){.lock_fd = -1};
+    }
+    return r < 0 ? r : -EBUSY;
+}
+
 void state_dir_close(struct state_dir *d) {
+    if (d->path && strcmp(d->path, d->shared))
+        remove_tree(d->path);
     if (d->path)
         close(d->lock_fd);
     free(d->path);
+    free(d->shared);
     *d = (struct state_dir){.lock_fd = -1};
 }
 

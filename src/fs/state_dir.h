@@ -6,6 +6,7 @@
  *     DIR/lock       held (flock) while mounted; its text is the process id and the mount point, a line each
  *     DIR/volume     what is known of the volume without asking the bucket (fs/volume.h)
  *     DIR/log        messages of a daemon; begun anew above 10 MiB
+ *     DIR/at/XXXXXX  the same for a mount of a past state (at=), which shares the block cache in DIR; removed when it ends, or by the next one
  *     the rest       tree/, data/
  */
 #ifndef ASSETFS_STATE_DIR_H
@@ -16,6 +17,7 @@
 
 struct state_dir {
     char *path;          /* absolute */
+    char *shared;        /* the volume's: path itself, but for a past state, which has its own below it */
     char machine_id[65]; /* of this machine and this very directory: a copy or a clone has another one */
     int lock_fd;
 };
@@ -27,6 +29,9 @@ char *state_dir_root(void);
  * once, and why says where; else it is on its way out, and is waited for, at most wait_ns. */
 int state_dir_open(const char *path, const char *mountpoint, int64_t wait_ns, struct state_dir *ret,
                    struct buf *why) ATTR_WARN_UNUSED;
+/* One of its own below path, for a past state: beside a live mount, and any number of them. */
+int state_dir_open_past(const char *path, const char *mountpoint, struct state_dir *ret, struct buf *why) ATTR_WARN_UNUSED;
+/* Removes that of a past state. */
 void state_dir_close(struct state_dir *);
 /* Opens DIR/log for appending, emptied first if it is too long. A descriptor or a negative errno. */
 int state_dir_open_log(const struct state_dir *) ATTR_WARN_UNUSED;

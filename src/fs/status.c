@@ -43,6 +43,7 @@ static void json_tree(struct buf *b, const struct tree_status *t) {
     json_number(b, "local_only_bytes", t->local_only_bytes);
     json_bool(b, "read_only", t->read_only);
     json_bool(b, "offline", t->offline);
+    json_bool(b, "past", t->past);
     json_text(b, "reason", t->reason);
     json_text(b, "stuck_reason", t->stuck_reason);
 }
@@ -121,7 +122,10 @@ static void text_head(struct buf *b, const struct fs_status *s) {
     if (t->offline)
         buf_printf(b, "  %-12s %s\n", "OFFLINE", t->reason ? t->reason : "the bucket does not answer");
     else if (t->read_only)
-        buf_printf(b, "  %-12s %s\n", "read-only", t->reason ? t->reason : "mounted so");
+        buf_printf(b, "  %-12s %s\n", "read-only",
+                   t->reason ? t->reason
+                   : t->past ? "mounted with at=: the volume as it was after this entry"
+                             : "mounted so");
     else if (t->reason)
         buf_printf(b, "  %-12s %s\n", "REFUSED", t->reason);
 }

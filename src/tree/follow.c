@@ -538,7 +538,7 @@ void follow_now(struct tree *t) {
     tree_lock(t);
     if (t->reading) {
         t->poll_again = true;
-    } else if (t->started && !t->closing && !t->stopped) {
+    } else if (t->started && !t->closing && !t->stopped && t->cfg.at.kind == PAST_NONE) {
         t->reading = true;
         tree_hold(t);
         read_next(t);

@@ -7,6 +7,7 @@
 #include "tree/apply.h"
 #include "tree/fault.h"
 #include "tree/object.h"
+#include "tree/past.h"
 #include <inttypes.h>
 
 /* Entries fetched at once while catching up. */
@@ -502,6 +503,17 @@ static int prove(struct tree *t, bool local, uint64_t head, bool *by_writing, st
     return 0;
 }
 
+/* Where the next entry is there as well, it needs no other proof. */
+static int begin_past(struct tree *t, uint64_t *head, bool *proven, struct buf *why) {
+    uint64_t last;
+    int r = past_find(t, *head, &last, why);
+    if (r < 0)
+        return r;
+    *proven |= last < *head;
+    *head = last;
+    return 0;
+}
+
 int tree_start(struct tree *t, struct buf *why) {
     CLEANUP_BUF struct buf said = BUF_INIT(65536);
     bool local = t->seq > 0, proven = false, by_writing = false;
@@ -513,6 +525,8 @@ int tree_start(struct tree *t, struct buf *why) {
         return r;
     if (r == 0)
         r = find_head(t, t->seq, &head, &proven, &said);
+    if (r == 0 && t->cfg.at.kind != PAST_NONE)
+        r = begin_past(t, &head, &proven, &said);
     if (r == 0 && !proven)
         r = prove(t, local, head, &by_writing, &said);
     if (r == 0) {

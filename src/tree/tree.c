@@ -544,6 +544,7 @@ void tree_status(struct tree *t, struct tree_status *ret) {
     ret->held_removals = t->pending_rows ? t->held_removals : 0;
     ret->read_only = t->read_only || t->cfg.read_only;
     ret->offline = t->offline;
+    ret->past = t->cfg.at.kind != PAST_NONE;
     ret->reason = t->reason ? xstrdup(t->reason) : NULL;
     ret->stuck_reason = t->stuck && t->stuck_reason ? xstrdup(t->stuck_reason) : NULL;
     tree_unlock(t);

@@ -20,6 +20,7 @@
 #include "base/counters.h"
 #include "base/env.h"
 #include "base/options.h"
+#include "base/past.h"
 #include "base/seal.h"
 #include "data/spool.h"
 #include "data/uploader.h"
@@ -52,6 +53,7 @@ struct tree_config {
     enum durability durability;
     int64_t settle_ns, poll_ns, fsync_timeout_ns, timeout_ns;
     bool read_only;
+    struct past at;           /* not PAST_NONE: the tree as of then, with read_only and a directory of its own (tree/past.h) */
     const struct name_rules *names; /* tree/name_kind.h; NULL: no name means anything */
     const struct mime *mime;        /* base/mime.h; NULL: no types are known */
     struct tree_hooks hooks;
@@ -82,6 +84,7 @@ struct tree_status {
     uint64_t held_removals;   /* removals that wait for an earlier write */
     uint64_t local_only_files, local_only_bytes; /* that stay on this host (tree/local.h): in none of the other numbers */
     bool read_only, offline;
+    bool past;                /* the state of a time: it does not change */
     char *reason;             /* why read-only or offline, one sentence, malloc'd; or NULL */
     char *stuck_reason;       /* the first stuck file and its reason, malloc'd; or NULL */
 };

@@ -3,6 +3,7 @@
  * What people type, and names of files in a directory bucket: options, sizes, times, recovery codes, paths.
  */
 #include "base/options.h"
+#include "base/past.h"
 #include "base/seal.h"
 #include "base/units.h"
 #include "base/utf8.h"
@@ -29,6 +30,9 @@ static void fuzz_numbers(const char *text) {
         size_format(size, room);
     if (duration_parse(text, &ns) == 0)
         duration_format(ns, room);
+    struct past past;
+    CLEANUP_BUF struct buf why = BUF_INIT(1 << 20);
+    MUST((past_parse(text, &past, &why) < 0) == (why.len > 0));
     if (time_parse(text, &time) == 0 && time_parse(time_format(time, room), &again) == 0)
         MUST(time / 1000000000 == again / 1000000000);
 }

@@ -118,6 +118,7 @@ struct tree_box *tree_box_open(const struct tree_box_config *c, int *ret_err) {
                                   .fsync_timeout_ns = 60 * NS_PER_S,
                                   .timeout_ns = c->timeout_ns,
                                   .read_only = c->read_only,
+                                  .at = c->at,
                                   .hooks = {on_entry, on_inode, b}};
     *ret_err = open_all(b);
     return b;

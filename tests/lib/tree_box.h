@@ -48,6 +48,7 @@ struct tree_box_config {
     enum durability durability;
     int64_t timeout_ns;
     bool read_only;
+    struct past at;      /* with read_only */
 };
 
 /* The key every volume of a test is sealed under. */

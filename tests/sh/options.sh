@@ -31,6 +31,7 @@ sample() {
     NUMBER) echo 7 ;;
     URL) echo https://localhost ;;
     OCTAL) echo 022 ;;
+    'SEQ|TIME|now') echo now ;;
     UID | GID) echo 7 ;;
     NAME) echo name ;;
     PATTERN:...) echo '*.x:y' ;;
