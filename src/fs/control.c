@@ -116,6 +116,13 @@ bool control_say(struct control_reply *reply, const char *fmt, ...) {
 }
 
 /* Reads up to the first line feed; false when none comes in time. */
+bool control_wait(struct control_reply *reply, int ms) {
+    struct pollfd fd = {.fd = reply->fd, .events = POLLRDHUP};
+    if (!reply->gone && poll(&fd, 1, ms) > 0)
+        reply->gone = true;
+    return !reply->gone;
+}
+
 static bool read_request(int fd, char ret[MAX_REQUEST]) {
     struct timeval t = {.tv_sec = PATIENCE_S};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);

@@ -10,6 +10,11 @@
  *   resume                 takes a drain back (the unmount did not work: busy): writes are accepted again; then "done"
  *   log N                  the newest N entries, one JSON line each, then "done"
  *   log text N             the same for people: lines "text LINE", then "done"
+ *   url SECONDS INO        a signed address of the file with that inode number, good for so long: "url UNTIL ADDRESS" (seconds since 1970), then "done"
+ *   changes SINCE          what has become of each path (tree/news.h) in the entries after that number ("-": the newest), oldest first: one JSON line each, then "done":
+ *                          {"sequence":12,"time":"2026-11-22T02:29:36Z","change":"replaced","path":"/a.jpg","from":null,"old":URL,"new":URL}
+ *   changes SINCE follow   the same, and what comes later, until one of the two goes away
+ *   changes text ...       the same for people: lines "text LINE"
  *   error SENTENCE         anything that went wrong
  *
  * TIMEOUT_MS "-": sync waits without limit, drain for the option drain_timeout. In "progress", FILES are not durable yet, and BYTES of TOTAL_BYTES are (of what the wait
@@ -29,6 +34,9 @@ struct control;
  * for 10 s, or when control_free() was called: the handler gives up then. */
 struct control_reply;
 bool control_say(struct control_reply *, const char *fmt, ...) ATTR_PRINTF(2, 3);
+
+/* Waits so long. False: the client has gone, or control_free() was called. */
+bool control_wait(struct control_reply *, int ms);
 
 /* request: the line without its newline. */
 typedef void (*control_handler)(void *arg, const char *request, struct control_reply *);

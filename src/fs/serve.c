@@ -2,6 +2,7 @@
 #include "fs/serve.h"
 #include "fs/drain.h"
 #include "fs/log_text.h"
+#include "fs/serve_links.h"
 #include "fs/status.h"
 #include <inttypes.h>
 
@@ -167,6 +168,10 @@ void serve_request(void *arg, const char *request, struct control_reply *reply) 
         serve_sync(v, rest, true, reply);
     else if (n == 3 && !memcmp(request, "log", n))
         serve_log(v, rest, reply);
+    else if (n == 3 && !memcmp(request, "url", n))
+        serve_url(v->session, rest, reply);
+    else if (n == 7 && !memcmp(request, "changes", n))
+        serve_changes(v->session, rest, reply);
     else if (n == 6 && !memcmp(request, "resume", n)) {
         session_refuse_changes(v->session, 0);
         control_say(reply, "done");

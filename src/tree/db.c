@@ -59,6 +59,10 @@ static const char *const upgrades[DB_SCHEMA_VERSION - 1] = {
     /* 5: of a merge that waits for a close: the conflicted copy that was made meanwhile, and which content it got */
     "ALTER TABLE held ADD COLUMN copy INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE held ADD COLUMN saved BLOB;",
+    /* 6: what has become of each path */
+    "CREATE TABLE news(number INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL, time INTEGER NOT NULL, change TEXT NOT NULL,"
+    " path BLOB NOT NULL, source BLOB, was TEXT, now TEXT);"
+    "CREATE INDEX news_seq ON news(seq);",
 };
 
 int sql_errno(int rc) {

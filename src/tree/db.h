@@ -12,7 +12,7 @@
 #include "base/buf.h"
 #include <sqlite3.h>
 
-#define DB_SCHEMA_VERSION 5
+#define DB_SCHEMA_VERSION 6
 
 /* `since` of rows that are never committed: local.h. */
 #define DB_LOCAL "9223372036854775807"
@@ -142,7 +142,12 @@
     X(HELD_ALL, "SELECT ino FROM held")                                                                      \
     X(INFLIGHT, "SELECT seq, nonce, bytes, op FROM inflight")                                                \
     X(INFLIGHT_SET, "INSERT INTO inflight(one, seq, nonce, bytes, op) VALUES(1, ?1, ?2, ?3, ?4)")            \
-    X(INFLIGHT_DEL, "DELETE FROM inflight")
+    X(INFLIGHT_DEL, "DELETE FROM inflight") \
+    X(NEWS, "SELECT number, seq, time, change, path, source, was, now FROM news WHERE seq > ?1 AND number > ?2 ORDER BY number LIMIT ?3") \
+    X(NEWS_ADD, "INSERT INTO news(seq, time, change, path, source, was, now) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)") \
+    X(NEWS_OLD, "SELECT seq FROM news WHERE number = (SELECT max(number) FROM news) - ?1")                   \
+    X(NEWS_TRIM, "DELETE FROM news WHERE seq <= ?1")                                                         \
+    X(NEWS_CLEAR, "DELETE FROM news")
 
 enum statement {
 #define X(name, sql) STMT_##name,

@@ -13,6 +13,7 @@
 #include "tree/fault.h"
 #include "tree/home.h"
 #include "tree/local.h"
+#include "tree/news.h"
 #include "tree/volume_state.h"
 #include <inttypes.h>
 
@@ -143,6 +144,9 @@ static int apply_parsed(struct tree *t, const struct entry *e, bool ours, struct
     if (r < 0)
         return r;
     t->seq = e->sequence;
+    r = news_note(t, e->sequence, e->time, b);
+    if (r < 0)
+        return r;
     if (!ours) {
         notice_clone(t, e);
         if (t->started) /* what was missed is no rival's */

@@ -6,6 +6,7 @@
 #include "net/retry.h"
 #include "tree/apply.h"
 #include "tree/fault.h"
+#include "tree/news.h"
 #include "tree/object.h"
 #include "tree/past.h"
 #include <inttypes.h>
@@ -464,6 +465,7 @@ static void note_started(struct tree *t, int r, const char *why) {
     } else if (r != -ESTALE) {
         tree_offline(t, true, why);
     }
+    news_start(t);
     t->started = true;
     tree_hold(t);
     env_post(t->env, started_on_loop, t);
