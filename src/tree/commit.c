@@ -12,6 +12,7 @@
 #include "tree/apply.h"
 #include "tree/area_set.h"
 #include "tree/build.h"
+#include "tree/checkpoint.h"
 #include "tree/fault.h"
 #include "tree/hold.h"
 #include "tree/volume_state.h"
@@ -171,10 +172,10 @@ static bool needs_session(const struct tree *t) {
     return !t->session || t->counter + COUNTER_SPARE >= COUNTER_MAX;
 }
 
-static int seal_entry(struct tree *t, struct change *changes, size_t n) {
+static int seal_entry(struct tree *t, struct change *changes, size_t n, bool claim) {
     uint8_t salt[SEAL_SALT_SIZE];
     struct inflight *f = &t->inflight;
-    struct entry e = {.sequence = t->seq + 1, .has_previous = true, .session = n ? t->session : 0};
+    struct entry e = {.sequence = t->seq + 1, .has_previous = true, .session = claim ? 0 : t->session};
     e.host = (char *)t->cfg.host_label;
     e.user = (char *)t->cfg.user_label;
     e.time = env_now(t->env);
@@ -182,6 +183,7 @@ static int seal_entry(struct tree *t, struct change *changes, size_t n) {
     e.n_changes = n;
     e.ro_compat = area_set(t)->n ? FEATURE_AREAS : 0; /* who does not know the rules would put where they forbid it */
     memcpy(e.previous, t->head_hash, DIGEST_SIZE);
+    checkpoint_fill(t, &e);
     set_digest_value(&t->set, e.tree);
     env_random(t->env, f->nonce, NONCE_SIZE);
     env_random(t->env, salt, sizeof salt);
@@ -198,14 +200,15 @@ static int seal_entry(struct tree *t, struct change *changes, size_t n) {
 static int build_entry(struct tree *t) {
     struct change *changes = NULL;
     size_t n = 0;
+    bool announce = checkpoint_wants_entry(t);
     bool claim = needs_session(t) && (t->session_wanted || !t->session); /* without one nothing can be said, not even what is pending */
     int r = claim || !t->session ? 0 : build_changes(t, &changes, &n, &t->held_removals);
     if (r == 0 && !claim && t->session)
         r = volume_state_build(t, &changes, &n);
     if (r == 0 && t->supersede)
         r = db_run(&t->db, STMT_P_DUE_NOW, "i", t->supersede);
-    if (r == 0 && (n || claim)) {
-        r = seal_entry(t, changes, n);
+    if (r == 0 && (n || claim || announce)) {
+        r = seal_entry(t, changes, n, claim);
         if (r == 0)
             save_inflight(t);
     }
@@ -396,7 +399,7 @@ void commit_kick(struct tree *t) {
         }
         return;
     }
-    if (!t->pending_rows && !(t->session_wanted && needs_session(t)))
+    if (!t->pending_rows && !(t->session_wanted && needs_session(t)) && !checkpoint_wants_entry(t))
         return;
     int64_t now = env_mono(t->env);
     int64_t at = MAX(now + (somebody_waits(t) ? 0 : t->cfg.settle_ns), t->commit_not_before);

@@ -50,6 +50,7 @@
     X(C_SESSION_LAST, "SELECT last FROM c_session WHERE number = ?1")                                        \
     X(C_LINK, "UPDATE c_inode SET nlink = nlink + ?2 WHERE ino = ?1")                                        \
     X(C_SESSION_SET, "INSERT INTO c_session(number, label, nonce) VALUES(?1, ?2, ?3)")                       \
+    X(C_SESSION_BASE, "INSERT INTO c_session(number, label, nonce, last) VALUES(?1, ?2, ?3, ?4)")            \
     X(C_SESSION, "SELECT label FROM c_session WHERE number = ?1")                                            \
     X(C_STATE, "SELECT value FROM c_state WHERE key = ?1")                                                   \
     X(C_STATE_SET, "INSERT INTO c_state(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = ?2") \

@@ -150,7 +150,7 @@ static void encode_volume(const struct entry *e, struct buf *b) {
 
 void entry_encode(const struct entry *e, struct buf *b) {
     bool features = e->compat || e->ro_compat || e->incompat;
-    cborw_map(b, 7 + e->has_previous + features + (e->session != 0) + (e->message != NULL) + (e->n_changes != 0) +
+    cborw_map(b, 7 + e->has_previous + features + (e->session != 0) + (e->checkpoint.seq != 0) + (e->message != NULL) + (e->n_changes != 0) +
                      e->has_volume);
     put_uint_field(b, E_FORMAT, ENTRY_FORMAT);
     put_uint_field(b, E_SEQUENCE, e->sequence);
@@ -171,6 +171,10 @@ void entry_encode(const struct entry *e, struct buf *b) {
     put_text_field(b, E_USER, e->user);
     cborw_uint(b, E_TIME);
     cborw_int(b, e->time);
+    if (e->checkpoint.seq) {
+        cborw_uint(b, E_CHECKPOINT);
+        checkpoint_ref_encode(&e->checkpoint, b);
+    }
     if (e->message)
         put_text_field(b, E_MESSAGE, e->message);
     if (e->n_changes) {
@@ -386,6 +390,8 @@ static int parse_field(uint64_t field, struct cbor_in *in, struct entry *e) {
         return get_label(in, LABEL_MAX, &e->user);
     case E_TIME:
         return cborr_int(in, &e->time);
+    case E_CHECKPOINT:
+        return checkpoint_ref_decode(in, &e->checkpoint);
     case E_MESSAGE:
         return get_label(in, LABEL_TEXT_MAX, &e->message);
     case E_CHANGES:
@@ -394,7 +400,7 @@ static int parse_field(uint64_t field, struct cbor_in *in, struct entry *e) {
         return -EPROTONOSUPPORT;
     case E_VOLUME:
         return parse_volume(in, e);
-    default: /* E_CHECKPOINT, and fields of later, compatible versions */
+    default: /* fields of later, compatible versions */
         return cborr_skip(in, NULL, NULL);
     }
 }

@@ -7,6 +7,7 @@
 #define ASSETFS_ENTRY_H
 
 #include "base/seal.h"
+#include "tree/checkpoint_ref.h"
 #include "tree/record.h"
 
 #define ENTRY_MAX (4u << 20) /* bytes of an entry's object in the bucket */
@@ -63,6 +64,7 @@ struct entry {
     uint8_t nonce[NONCE_SIZE];
     char *host, *user;             /* labels, UTF-8 */
     int64_t time;                  /* ns */
+    struct checkpoint_ref checkpoint; /* the latest that the writer knows; seq 0: none */
     char *message;                 /* or NULL */
     struct change *changes;
     size_t n_changes;

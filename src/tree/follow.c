@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "net/retry.h"
 #include "tree/apply.h"
+#include "tree/checkpoint.h"
 #include "tree/deferred.h"
 #include "tree/fault.h"
 #include "tree/home.h"
@@ -17,7 +18,7 @@
 #include "tree/volume_state.h"
 #include <inttypes.h>
 
-static int save_head(struct tree *t) {
+int follow_save(struct tree *t) {
     uint8_t set[sizeof t->set.w];
     for (size_t i = 0; i < sizeof set; i++)
         set[i] = (uint8_t)(t->set.w[i / 8] >> (8 * (i % 8)));
@@ -33,27 +34,25 @@ static int save_head(struct tree *t) {
     return r;
 }
 
-/* What apply changes outside the database, for the case that its transaction fails. */
-struct head {
-    uint64_t seq, files, bytes;
-    uint64_t session, old_session, counter, counter_reserved;
-    uint8_t hash[DIGEST_SIZE];
-    struct set_digest set;
-};
-
-static struct head head_of(const struct tree *t) {
-    struct head h = {t->seq,         t->total_files, t->total_bytes,      t->session,
-                     t->old_session, t->counter,     t->counter_reserved, {0},
-                     t->set};
-    memcpy(h.hash, t->head_hash, DIGEST_SIZE);
-    return h;
+void follow_keep(const struct tree *t, struct follow_head *ret) {
+    *ret = (struct follow_head){.seq = t->seq,
+                                .files = t->total_files,
+                                .bytes = t->total_bytes,
+                                .session = t->session,
+                                .old_session = t->old_session,
+                                .counter = t->counter,
+                                .counter_reserved = t->counter_reserved,
+                                .set = t->set,
+                                .checkpoint = t->checkpoint.known};
+    memcpy(ret->hash, t->head_hash, DIGEST_SIZE);
 }
 
-static void head_back(struct tree *t, const struct head *h) {
+void follow_back(struct tree *t, const struct follow_head *h) {
     t->seq = h->seq;
     t->total_files = h->files;
     t->total_bytes = h->bytes;
     t->set = h->set;
+    t->checkpoint.known = h->checkpoint;
     memcpy(t->head_hash, h->hash, DIGEST_SIZE);
     if (t->session != h->session) {
         t->session = h->session;
@@ -177,7 +176,9 @@ static int apply_parsed(struct tree *t, const struct entry *e, bool ours, struct
     }
     if (r == 0 && t->inflight.active && t->inflight.seq <= e->sequence)
         r = resolve(t);
-    return r == 0 ? save_head(t) : r;
+    if (r == 0)
+        r = checkpoint_applied(t, e);
+    return r == 0 ? follow_save(t) : r;
 }
 
 /* A key that was taken into use is announced by an entry under the one before. An id that nobody has announced is garbage that looks like an entry: void, or one
@@ -217,14 +218,15 @@ int follow_take(struct tree *t, uint64_t seq, const void *p, size_t n) {
     if (r < 0)
         return refuse(t, seq, r);
     bool ours = commit_is_ours(t, &e);
-    struct head before = head_of(t);
+    struct follow_head before;
+    follow_keep(t, &before);
     r = tree_begin(t);
     if (r < 0)
         return r;
     digest_of(p, n, t->head_hash);
     r = tree_end(t, apply_parsed(t, &e, ours, &b));
     if (r < 0) {
-        head_back(t, &before);
+        follow_back(t, &before);
         if (r != -EINPROGRESS)
             log_errno(r, "journal entry %" PRIu64 " could not be applied", seq);
     } else {
@@ -248,17 +250,18 @@ int follow_void(struct tree *t, uint64_t seq) {
         tree_stop(t, "entry 1 of the journal is not one of assetfs");
         return -EMEDIUMTYPE;
     }
-    struct head before = head_of(t);
+    struct follow_head before;
+    follow_keep(t, &before);
     int r = tree_begin(t);
     if (r < 0)
         return r;
     t->seq = seq;
-    r = save_head(t);
+    r = follow_save(t);
     if (r == 0 && t->inflight.active && t->inflight.seq <= seq)
         r = resolve(t);
     r = tree_end(t, r);
     if (r < 0) {
-        head_back(t, &before);
+        follow_back(t, &before);
         return r;
     }
     if (t->inflight.active && t->inflight.seq <= seq)
@@ -283,6 +286,7 @@ void follow_after(struct tree *t) {
     tree_lock(t);
     if (t->deferred && !t->inflight.active && !t->closing)
         review(t);
+    checkpoint_kick(t);
     commit_check_waits(t);
     commit_kick(t);
     settle_kick(t);

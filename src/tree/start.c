@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "net/retry.h"
 #include "tree/apply.h"
+#include "tree/checkpoint.h"
 #include "tree/fault.h"
 #include "tree/news.h"
 #include "tree/object.h"
@@ -522,7 +523,10 @@ int tree_start(struct tree *t, struct buf *why) {
     uint64_t head = 0;
     if (local && !t->cfg.read_only && t->cfg.timeout_ns > 0)
         hash_first(t);
-    int r = local ? check_known(t, &proven, &said) : begin_volume(t, &proven, why);
+    int r = local ? checkpoint_attach(t, why) : 0;
+    if (r < 0)
+        return r;
+    r = local ? check_known(t, &proven, &said) : begin_volume(t, &proven, why);
     if (r < 0 && !local)
         return r;
     if (r == 0)
@@ -533,6 +537,7 @@ int tree_start(struct tree *t, struct buf *why) {
         r = prove(t, local, head, &by_writing, &said);
     if (r == 0) {
         t->head = head;
+        (void)checkpoint_start(t, head);
         r = catch_up(t, head, &said);
     }
     if (t->stopped) /* with its reason: read-only, with what there is */

@@ -8,6 +8,7 @@
 
 #include "base/digest.h"
 #include "tree/area.h"
+#include "tree/checkpoint_ref.h"
 #include "tree/db.h"
 #include "tree/entry.h"
 #include "tree/tree.h"
@@ -70,6 +71,38 @@ struct inflight {
     unsigned attempts;
 };
 
+/* The newest checkpoint this host knows of (ref.seq 0: none), and how many changes were applied since it was announced. */
+struct checkpoint_known {
+    struct checkpoint_ref ref;
+    uint64_t changes;
+};
+
+struct checkpoint_base;
+/* checkpoint.c */
+struct checkpoint_state {
+    struct checkpoint_known known;
+    struct checkpoint_ref ready;  /* in the bucket, but no entry says so yet; seq 0: none */
+    struct checkpoint_base *base; /* the one that fault.c asks; set while no other thread is about */
+    bool making;
+    _Atomic bool stop;            /* not guarded by the lock: a worker looks at it */
+    struct env_timer timer;
+    bool armed;
+    int64_t due_since;            /* mono */
+    unsigned failures;
+    uint64_t rounds;              /* makings that have ended */
+    int err;                      /* how the last one did */
+    char *why;
+};
+
+/* What apply and adopting a checkpoint change outside the database, for the case that their transaction fails. */
+struct follow_head {
+    uint64_t seq, files, bytes;
+    uint64_t session, old_session, counter, counter_reserved;
+    uint8_t hash[DIGEST_SIZE];
+    struct set_digest set;
+    struct checkpoint_known checkpoint;
+};
+
 struct file;
 struct row_pending;
 
@@ -120,6 +153,8 @@ struct tree {
 
     struct inval *invals;
     size_t n_invals, cap_invals;
+
+    struct checkpoint_state checkpoint;
 
     /* settle.c */
     struct uploader *uploader;
@@ -232,6 +267,9 @@ int carry_over(struct tree *, const struct before *) ATTR_WARN_UNUSED;
 int carry_again(struct tree *) ATTR_WARN_UNUSED;
 
 /* follow.c */
+void follow_keep(const struct tree *, struct follow_head *ret);
+void follow_back(struct tree *, const struct follow_head *);
+int follow_save(struct tree *) ATTR_WARN_UNUSED; /* into the meta table, in a transaction */
 void follow_init(struct tree *);
 void follow_now(struct tree *);            /* reads the next number now */
 /* Under the lock: nobody can tell whether the newest entry we know is the head. What is here stays as it is. */

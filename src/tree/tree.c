@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tree/tree.h"
 #include "base/log.h"
+#include "tree/checkpoint.h"
 #include "tree/area_set.h"
 #include "tree/deferred.h"
 #include "tree/fault.h"
@@ -384,6 +385,7 @@ static struct tree *tree_new(const struct tree_config *cfg) {
     t->used_at = env_mono(t->env);
     t->foreign_at = INT64_MIN / 2;
     t->commit_not_before = INT64_MIN / 2;
+    checkpoint_init(t);
     commit_init(t);
     follow_init(t);
     settle_init(t);
@@ -401,6 +403,7 @@ static struct tree *tree_new(const struct tree_config *cfg) {
 }
 
 static void tree_free(struct tree *t) {
+    checkpoint_free(t);
     struct alias *a, *a2;
     struct orphan *o, *o2;
     uploader_free(t->uploader);
@@ -451,6 +454,8 @@ int tree_open(const struct tree_config *cfg, struct tree **ret, struct buf *why)
     if (r == 0)
         r = load_pending(t);
     if (r == 0)
+        r = checkpoint_load(t);
+    if (r == 0)
         r = check_machine(t);
     if (r < 0) {
         if (r == -EBADMSG)
@@ -493,6 +498,7 @@ static void close_on_loop(void *arg) {
         w->err = -EINTR;
     commit_check_waits(t);
     uploader_cancel_all(t->uploader);
+    checkpoint_stop(t);
     fault_close(t);
     file_end_lingering(t);
     tree_release(t);

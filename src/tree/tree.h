@@ -54,6 +54,8 @@ struct tree_config {
     int64_t settle_ns, poll_ns, fsync_timeout_ns, timeout_ns;
     bool read_only;
     struct past at;           /* not PAST_NONE: the tree as of then, with read_only and a directory of its own (tree/past.h) */
+    uint64_t min_free;        /* bytes to leave free on the disk of dir */
+    uint64_t checkpoint_entries, checkpoint_changes; /* when this host makes a checkpoint (checkpoint.h); either 0: never by itself */
     const struct name_rules *names; /* tree/name_kind.h; NULL: no name means anything */
     const struct mime *mime;        /* base/mime.h; NULL: no types are known */
     struct tree_hooks hooks;
@@ -105,6 +107,19 @@ void tree_sync_cancel(struct tree *, struct tree_wait *);
 void tree_used(struct tree *);
 /* Look at once whether other hosts wrote something. */
 void tree_poll_now(struct tree *);
+
+/* Makes a checkpoint now, unless nothing has changed since the newest: *ret_round is for tree_checkpoint_look(). -EROFS: a read-only mount; -EAGAIN: not while the bucket is away. */
+struct tree_checkpoint {
+    bool done;
+    int err;           /* once done: why there is none, and in words */
+    char why[256];
+    uint64_t sequence; /* of the newest this host knows; 0: none */
+    uint64_t bytes;    /* of its object */
+    char digest[65];
+};
+int tree_checkpoint_begin(struct tree *, uint64_t *ret_round) ATTR_WARN_UNUSED;
+/* How far it is. From any thread. */
+void tree_checkpoint_look(struct tree *, uint64_t round, struct tree_checkpoint *ret);
 
 /* The newest n entries as JSON lines, newest first (assetfs log). each() runs in the caller's thread. Blocks on the network. */
 int tree_log(struct tree *, unsigned n, void (*each)(void *arg, const char *json), void *arg);

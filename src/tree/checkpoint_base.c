@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/log.h"
+#include "tree/base.h"
+#include "tree/checkpoint.h"
+#include "tree/fault.h"
+
+/* Opened blocks in memory. */
+#define MEMORY ((uint64_t)32 << 20)
+
+int checkpoint_base_open(struct tree *t, const struct checkpoint_ref *ref, struct checkpoint_base **ret) {
+    CLEANUP_FREE char *key = checkpoint_ref_key(t->cfg.prefix, ref);
+    struct sealed_db_config cfg = {.env = t->env,
+                                   .counters = t->cfg.counters,
+                                   .store = t->cfg.reader,
+                                   .keys = t->cfg.keys,
+                                   .volume_id = t->volume_id,
+                                   .key = key,
+                                   .dir = t->cfg.dir,
+                                   .min_free = t->cfg.min_free,
+                                   .memory = MEMORY,
+                                   .timeout_ns = MAX(t->cfg.timeout_ns, NS_PER_S)};
+    struct checkpoint_base *b = xcalloc(1, sizeof *b);
+    b->tree = t;
+    b->ref = *ref;
+    int r = sealed_db_open(&cfg, &ref->object, &b->object);
+    if (r < 0) {
+        free(b);
+        return r;
+    }
+    *ret = b;
+    return 0;
+}
+
+struct checkpoint_base *checkpoint_base_free(struct checkpoint_base *b) {
+    if (!b)
+        return NULL;
+    base_close(b->base);
+    sqlite3_close(b->sql);
+    sealed_db_close(b->object);
+    free(b);
+    return NULL;
+}
+
+static int sql_meaning(void *arg, sqlite3 *sql) {
+    return sealed_db_error(arg, sql);
+}
+
+int checkpoint_base_connect(struct checkpoint_base *b, sqlite3 **sql, struct base **base) {
+    int r = *sql ? 0 : sealed_db_connect(b->object, sql);
+    if (r == 0 && !*base)
+        r = base_open(*sql, b->ref.seq, sql_meaning, b->object, base);
+    return r;
+}
+
+/* What fault.c asks */
+
+static int children(void *arg, uint64_t dir, const char *after, size_t after_n, bool (*each)(void *, const struct base_row *), void *each_arg,
+                    bool *ret_more) {
+    struct checkpoint_base *b = arg;
+    int r = checkpoint_base_connect(b, &b->sql, &b->base);
+    return r < 0 ? r : base_children(b->base, dir, after, after_n, each, each_arg, ret_more);
+}
+
+static int parents(void *arg, uint64_t ino, void (*each)(void *, uint64_t dir), void *each_arg) {
+    struct checkpoint_base *b = arg;
+    int r = checkpoint_base_connect(b, &b->sql, &b->base);
+    return r < 0 ? r : base_parents(b->base, ino, each, each_arg);
+}
+
+static void wait_for(void *arg, void (*ready)(void *, int err), void *ready_arg) {
+    struct checkpoint_base *b = arg;
+    sealed_db_wait(b->object, b->sql, ready, ready_arg);
+}
+
+void checkpoint_base_attach(struct checkpoint_base *b) {
+    fault_attach(b->tree, &(struct fault_source){.children = children, .parents = parents, .wait = wait_for, .arg = b});
+}
