@@ -98,7 +98,8 @@ static int sign(struct ask *a, const char *path, const struct stat *st) {
     return STATUS_FAILED;
 }
 
-static void print_json(const struct ask *a, const char *path, const struct stat *st, const char *url) {
+static void print_json(const struct ask *a, const char *path, const struct stat *st, const char *url,
+                       const char *access) {
     CLEANUP_BUF struct buf b = BUF_INIT(LINE_MAX_BYTES);
     CLEANUP_FREE char *sha256 = attribute(path, "user.assetfs.sha256"),
                       *sequence = attribute(path, "user.assetfs.sequence");
@@ -110,6 +111,7 @@ static void print_json(const struct ask *a, const char *path, const struct stat 
         buf_printf(&b, ",\"expires\":%" PRId64, a->until);
     else
         buf_append_str(&b, ",\"expires\":null");
+    buf_printf(&b, access ? ",\"access\":\"%s\"" : ",\"access\":null", access);
     buf_printf(&b, ",\"size\":%jd,\"sha256\":\"%s\",\"sequence\":%s}", (intmax_t)st->st_size,
                sha256 ? sha256 : "", sequence ? sequence : "null");
     if (buf_str(&b))
@@ -125,11 +127,18 @@ static int print_url(struct ask *a, const char *path, const struct stat *st) {
             log_errno(-errno, "%s", path);
         return STATUS_FAILED;
     }
+    CLEANUP_FREE char *access = attribute(path, "user.assetfs.access");
+    if (!a->sign && !a->json && access && !strcmp(access, "signed")) {
+        log_error("%s: a link to it works only with a signature: say --sign, or let its area be open "
+                  "(assetfs area)",
+                  path);
+        return STATUS_FAILED;
+    }
     if (a->sign && sign(a, path, st) != STATUS_DONE)
         return STATUS_FAILED;
     const char *url = a->sign ? a->url : plain;
     if (a->json)
-        print_json(a, path, st, url);
+        print_json(a, path, st, url, access);
     else if (a->recursive)
         printf("%s\t%s\n", url, path);
     else

@@ -35,6 +35,13 @@ static int put_url(struct session *s, const struct truth *t, struct buf *ret) {
     return put_text(ret, url);
 }
 
+/* Where nobody has set a rule, objects are for signed links if there is a key for them. */
+static int put_access(struct session *s, const struct truth *t, struct buf *ret) {
+    if (!t->key || (!t->ruled && !links_can_sign(s->links)))
+        return -ENODATA;
+    return put_text(ret, t->is_signed ? "signed" : "open");
+}
+
 /* An empty file has no content, but a well-known digest. */
 static int put_digest(struct session *s, uint64_t ino, const struct truth *t, struct buf *ret) {
     char hex[DIGEST_HEX_SIZE];
@@ -72,6 +79,8 @@ static int virtual_xattr(struct session *s, uint64_t ino, const char *name, stru
         return r;
     if (!strcmp(name, "url"))
         r = put_url(s, &t, ret);
+    else if (!strcmp(name, "access"))
+        r = put_access(s, &t, ret);
     else if (!strcmp(name, "sha256"))
         r = put_digest(s, ino, &t, ret);
     else if (!strcmp(name, "key"))

@@ -41,6 +41,10 @@ struct links *links_free(struct links *l) {
     return NULL;
 }
 
+bool links_can_sign(const struct links *l) {
+    return cdn_access_signs(l->access);
+}
+
 char *links_url(const struct links *l, const char *key) {
     if (!l->base)
         return store_url(l->reader, key);
@@ -55,7 +59,7 @@ char *links_url(const struct links *l, const char *key) {
 
 int links_sign(const struct links *l, const char *key, int64_t lifetime, char **ret, int64_t *ret_until,
                struct buf *why) {
-    if (!cdn_access_signs(l->access)) {
+    if (!links_can_sign(l)) {
         buf_append_str(why, "this mount has no key to sign with: mount with cdn_key_file= and cdn_key_id=");
         return -ENOKEY;
     }

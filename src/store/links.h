@@ -17,6 +17,8 @@ struct links;
 int links_new(const char *base, const char *prefix, struct store *reader, struct cdn_access *access, struct links **ret, struct buf *why) ATTR_WARN_UNUSED;
 struct links *links_free(struct links *); /* NULL-safe; returns NULL */
 
+/* This host has a key to sign with. */
+bool links_can_sign(const struct links *);
 /* malloc'd; NULL: objects of this bucket have no address, or no object can be at this key. */
 char *links_url(const struct links *, const char *key);
 /* Good for `lifetime_s` seconds from now on, at most until 2038-01-19; *ret_until in seconds since 1970. Signs: not on the loop.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tree/names.h"
 #include "tree/apply.h"
+#include "tree/area_set.h"
 #include "tree/deferred.h"
 #include "tree/fault.h"
 #include "tree/hold.h"
@@ -624,6 +625,20 @@ static int pending_name(void *arg, uint64_t parent, const char *name, size_t n) 
     return rows_p_name(arg, parent, name, n, &p) == 1 ? -EBUSY : 0;
 }
 
+struct ask_area {
+    struct tree *tree;
+    struct truth *truth;
+};
+
+/* The first name decides. */
+static int note_area(void *arg, uint64_t parent, const char *name, size_t n) {
+    struct ask_area *a = arg;
+    const struct area *area = area_of_name(a->tree, parent, name, n);
+    a->truth->ruled = area != area_default();
+    a->truth->is_signed = area->access == AREA_SIGNED;
+    return -EBUSY;
+}
+
 int names_truth(struct tree *t, uint64_t ino, struct truth *ret) {
     CLEANUP_RECORD struct record rec = {0};
     struct row_pending p;
@@ -637,6 +652,7 @@ int names_truth(struct tree *t, uint64_t ino, struct truth *ret) {
         (void)rows_c_inode(t, ino, NULL, NULL, &seq);
         ret->sequence = seq;
         bool named = rows_v_names_of(t, ino, pending_name, t) == -EBUSY;
+        (void)rows_v_names_of(t, ino, note_area, &(struct ask_area){t, ret});
         ret->state = file_is_stuck(t, ino)            ? FILE_STUCK
                      : p.spool || row_local(&p)       ? FILE_LOCAL
                      : p.snap || p.op || named || !seq ? FILE_UPLOADING

@@ -73,6 +73,8 @@ struct truth {
     uint8_t id[DIGEST_SIZE];
     char *key;          /* malloc'd, or NULL */
     int64_t btime;
+    bool ruled;         /* an area was set for where its first name is; else the default one holds */
+    bool is_signed;     /* it is to be read by signed links only */
 };
 int names_truth(struct tree *, uint64_t ino, struct truth *ret);
 

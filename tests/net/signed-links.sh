@@ -56,10 +56,13 @@ import hashlib, json, sys, time
 lines = [json.loads(line) for line in open(sys.argv[1])]
 assert [l["path"].rsplit("/", 1)[1] for l in lines] == ["one.txt", "two.txt"]
 for l, text in zip(lines, (b"one", b"two")):
-    assert set(l) == {"path", "url", "expires", "size", "sha256", "sequence"}
+    assert set(l) == {"path", "url", "expires", "size", "sha256", "sequence", "access"} and l["access"] == "signed"
     assert "Signature=" in l["url"] and "Expires=%d&" % l["expires"] in l["url"]
     assert 500 < l["expires"] - time.time() < 700 and l["size"] == 3 and l["sha256"] == hashlib.sha256(text).hexdigest()
 PY
+# Without a signature a link to it would not work.
+expect 1 "$ASSETFS" url "$MNT/dir/one.txt"
+says 'works only with a signature: say --sign'
 for wrong in '--expires 1h' '--sign --expires soon' '--sign --expires 0' '--sign --expires 100000d' ''; do
     # shellcheck disable=SC2086 # words
     expect 2 "$ASSETFS" url $wrong ${wrong:+"$MNT/dir/one.txt"}

@@ -1,0 +1,71 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The examples of assetfs(1) about signed reads and links, run as they are printed there; only where S3 and the CDN are is said beside them.
+BACKENDS='double: its CDN checks signatures'
+DOUBLE_PRIVATE='*'
+PRIVATE_MOUNTS=yes
+. "${0%/*}/../sh/lib.sh"
+requires openssl python3
+page=$SRC/man/assetfs.1
+# example NAME: its lines, as a reader sees them.
+example() {
+    sed -n "/^\\.\\\\\" example $1 begin\$/,/^\\.\\\\\" example $1 end\$/p" "$page" | grep -v '^\.' | sed 's/\\\\/\\/g' >"$TMP/example"
+    [ -s "$TMP/example" ] || fail "the manual has no example $1"
+    cat "$TMP/example"
+}
+# Nothing of this machine is touched.
+mkdir -p /etc/assetfs /run/secrets
+mount -t tmpfs none /etc/assetfs
+mount -t tmpfs none /run/secrets
+cleanup_fn 'umount /etc/assetfs /run/secrets'
+HERE=endpoint=$S3,path_style,cdn=$CDN
+VOLUME=pictures
+MNT=$HOME/pictures
+
+example make-key >"$TMP/make-key.sh"
+sh -e "$TMP/make-key.sh" 2>"$TMP/err" || fail "no key: $(cat "$TMP/err")"
+equals "$(stat -c %a /etc/assetfs/cdn/private_key.pem)" 600
+signer add K2JCJMDEHXQW5F=/etc/assetfs/cdn/public_key.pem >/dev/null
+example signed-urls >"$XDG_CONFIG_HOME/assetfs/assetfs.conf"
+new_volume "$HERE"
+mount_volume "$HERE"
+mkdir "$MNT/2026"
+echo stand >"$MNT/2026/stand.jpg"
+remount_from_bucket "$HERE"
+equals "$(cat "$MNT/2026/stand.jpg")" stand
+umount_volume
+
+mkdir -p /run/secrets/cdn
+mv /etc/assetfs/cdn/private_key.pem /run/secrets/cdn/
+echo K2JCJMDEHXQW5F >/run/secrets/cdn/key_id
+(umask 077 && example headers >/run/secrets/cdn/headers)
+authoriser 'X-Deployment-Token: 4f1c0f7e' >/dev/null
+example secrets >"$XDG_CONFIG_HOME/assetfs/assetfs.conf"
+lose_local_state
+mount_volume "$HERE" 2>"$TMP/err"
+[ ! -s "$TMP/err" ] || fail "the mount complains: $(cat "$TMP/err")"
+equals "$(cat "$MNT/2026/stand.jpg")" stand
+
+# run NAME: as printed, by a shell whose home and PATH lead here. The output is in $TMP/out.
+mkdir "$TMP/bin"
+ln -s "$ASSETFS" "$TMP/bin/assetfs"
+run() {
+    example "$1" >"$TMP/run.sh"
+    PATH=$TMP/bin:$PATH sh -e "$TMP/run.sh" >"$TMP/out" || fail "$1: exit status $?"
+}
+run links
+equals "$(wc -l <"$TMP/out")" 2
+grep -q '^https://pictures.example.org/files/[0-9a-f]*.jpg?Policy=.*&Hash-Algorithm=SHA256$' "$TMP/out" || fail "no link: $(cat "$TMP/out")"
+tail -n 1 "$TMP/out" | python3 -c 'import json, sys; assert json.load(sys.stdin)["path"].endswith("/2026/stand.jpg")' || fail "no JSON: $(cat "$TMP/out")"
+example follow >"$TMP/follow.sh"
+PATH=$TMP/bin:$PATH sh -e "$TMP/follow.sh" >"$TMP/followed" 2>/dev/null &
+number=0
+is_followed() { # it tells what came after it began
+    number=$((number + 1))
+    echo "$number" >"$MNT/2026/stand.jpg"
+    sync_volume
+    grep -q '"change":"replaced","path":"/2026/stand.jpg","from":null,"old":"https://pictures.example.org/files/.*","new":"https://' "$TMP/followed"
+}
+wait_for is_followed
+umount_volume
