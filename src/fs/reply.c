@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "fs/reply.h"
+#include "fs/park.h"
 
 /* What stdio and cp take as a good size of one read or write: each is a request. */
 #define PREFERRED_IO (128 * 1024)
@@ -12,6 +13,7 @@ int errno_of(int err) {
     case -ETIMEDOUT:
     case -ECANCELED:
     case -EPIPE:
+    case -EINPROGRESS: /* which nobody can wait for any more */
     case -ENOSYS: /* to the kernel it means: never ask again */
         return EIO;
     default:
@@ -20,6 +22,8 @@ int errno_of(int err) {
 }
 
 void reply_err(fuse_req_t req, int err) {
+    if (err == -EINPROGRESS && park_request(req))
+        return;
     fuse_reply_err(req, errno_of(err));
 }
 

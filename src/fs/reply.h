@@ -13,7 +13,7 @@
 
 /* What the kernel, and so a program, is told of a negative errno of ours: a positive errno. */
 int errno_of(int err);
-/* err: 0 or a negative errno. */
+/* err: 0 or a negative errno; -EINPROGRESS parks the request (park.h). */
 void reply_err(fuse_req_t, int err);
 void attr_to_stat(const struct options *, const struct attr *, struct stat *ret);
 /* seen: session.changes before the attributes were read. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "fs/session.h"
 #include "base/log.h"
+#include "fs/park.h"
 #include "fs/reply.h"
 #include "fs/wire.h"
 #include <fcntl.h>
@@ -123,7 +124,7 @@ static void send_everything(void *arg) {
     for (size_t i = 0; i < n; i++) {
         CLEANUP_BUF struct buf names = BUF_INIT((size_t)1 << 30);
         uint64_t parent;
-        if (names_list(s->tree, inos[i], collect_name, &names, &parent) == 0)
+        if (names_are_here(s->tree, inos[i]) && names_list(s->tree, inos[i], collect_name, &names, &parent) == 0)
             for (size_t at = 0; at < names.len; at += strlen((char *)names.data + at) + 1)
                 send_entry(s, inos[i], (char *)names.data + at, strlen((char *)names.data + at));
         send_inode(s, inos[i], true);
@@ -187,6 +188,7 @@ int session_new(struct env *env, struct counters *counters, const struct options
     s->mountpoint = mountpoint;
     s->control_path = control_path;
     s->lookups = lookups_new();
+    s->parking = parking_new(s);
     pthread_mutex_init(&s->mutex, NULL);
     int r = notify_new(&target, NOTIFY_MAX, &s->notify);
     if (r < 0)
@@ -241,6 +243,7 @@ int session_mount(struct session *s, struct buf *why) {
     ops_files_fill(&ops);
     ops_dir_fill(&ops);
     ops_xattr_fill(&ops);
+    park_fill(&ops);
     s->fuse = fuse_session_new(&args, &ops, sizeof ops, s);
     fuse_opt_free_args(&args);
     if (!s->fuse || fuse_session_mount(s->fuse, s->mountpoint) != 0) {
@@ -300,6 +303,7 @@ void session_unmount(struct session *s) {
     }
     if (s->fuse)
         fuse_session_unmount(s->fuse);
+    parking_end(s->parking);
     if (s->ready_started)
         pthread_join(s->ready_thread, NULL);
     s->ready_started = false;
@@ -324,6 +328,7 @@ struct session *session_free(struct session *s) {
     if (s->fuse)
         fuse_session_destroy(s->fuse);
     lookups_free(s->lookups);
+    parking_free(s->parking);
     pthread_mutex_destroy(&s->mutex);
     free(s);
     return NULL;

@@ -93,6 +93,7 @@ struct session {
     struct fuse_session *fuse;
     struct notify *notify;
     struct lookups *lookups;
+    struct parking *parking;
     pthread_t ready_thread;
     bool ready_started;
     _Atomic bool live;            /* the kernel may have something cached */

@@ -17,6 +17,10 @@ bool wire_kills_privs(void) {
     return kills;
 }
 
+void wire_set_kills(bool yes) {
+    kills = yes;
+}
+
 /* A request's argument, if the request is long enough to have it. */
 #define ARG(type, buf, n)                                                                                    \
     ((n) >= sizeof(struct fuse_in_header) + sizeof(type)                                                     \

@@ -24,5 +24,7 @@ bool wire_has_killpriv(void);
 /* The request that this thread is handling takes suid and sgid away. Only on the thread that libfuse called.
  */
 bool wire_kills_privs(void);
+/* This thread goes on with a request that another has read. */
+void wire_set_kills(bool);
 
 #endif

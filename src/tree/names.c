@@ -145,6 +145,13 @@ int names_list(struct tree *t, uint64_t dir, bool (*each)(void *arg, const struc
     return r;
 }
 
+bool names_are_here(struct tree *t, uint64_t dir) {
+    tree_lock(t);
+    bool here = fault_is_here(t, tree_resolve(t, dir)) == 1;
+    tree_unlock(t);
+    return here;
+}
+
 int names_readlink(struct tree *t, uint64_t ino, struct buf *ret) {
     CLEANUP_RECORD struct record rec = {0};
     tree_lock(t);

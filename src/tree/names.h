@@ -50,6 +50,8 @@ struct names_entry {
 };
 /* All names of a directory, in byte order, without "." and "..": a snapshot in one go. *ret_parent: the directory above (root: itself). */
 int names_list(struct tree *, uint64_t dir, bool (*each)(void *arg, const struct names_entry *), void *arg, uint64_t *ret_parent);
+/* Whether a listing needs nothing to be fetched (fault.h). */
+bool names_are_here(struct tree *, uint64_t dir);
 
 /* xattrs: kept are user.* and trusted.* (others -EOPNOTSUPP), values to 64 KiB; names that begin with user.assetfs. are virtual: fs/ answers them, here -EPERM.
  * flags: XATTR_CREATE, XATTR_REPLACE. -ENODATA, -EEXIST, -E2BIG (all xattrs of a file together: 1 MiB) */
