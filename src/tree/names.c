@@ -117,10 +117,13 @@ int names_getattr(struct tree *t, uint64_t ino, struct attr *ret) {
 int names_list(struct tree *t, uint64_t dir, bool (*each)(void *arg, const struct names_entry *), void *arg,
                uint64_t *ret_parent) {
     CLEANUP_RECORD struct record rec = {0};
+    uint64_t up = 0;
     tree_lock(t);
     int r = view_directory(t, &dir, &rec);
     if (r == 0)
         r = fault_need_dir(t, dir);
+    if (r == 0 && dir != ROOT_INO)
+        r = MIN(rows_v_parent(t, dir, &up), 0);
     if (r == -ENOENT) /* removed, still open: empty */
         r = 0;
     if (r == 0) {
@@ -136,9 +139,7 @@ int names_list(struct tree *t, uint64_t dir, bool (*each)(void *arg, const struc
             }
         }
         db_reset(s);
-        uint64_t up = 0;
-        int above = dir == ROOT_INO ? 0 : rows_v_parent(t, dir, &up);
-        *ret_parent = above == 1 ? up : dir;
+        *ret_parent = up ? up : dir;
     }
     r = tree_missed(t, r);
     tree_unlock(t);

@@ -187,6 +187,10 @@ void sim_env_freeze(struct env *e) {
     host_of(e)->frozen = true;
 }
 
+bool sim_env_is_frozen(struct env *e) {
+    return host_of(e)->frozen;
+}
+
 void sim_env_thaw(struct env *e) {
     struct sim_host *h = host_of(e);
     h->frozen = false;

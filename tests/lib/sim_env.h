@@ -39,6 +39,7 @@ void sim_env_skew(struct env *, int64_t skew_ns);
 /* Nothing of this environment runs any more, until it is thawed: a killed process whose memory is to be freed later. */
 void sim_env_freeze(struct env *);
 void sim_env_thaw(struct env *);
+bool sim_env_is_frozen(struct env *);
 
 /* Runs fn(arg) after so much time, whatever becomes of a host. */
 void sim_after(struct sim *, int64_t ns, env_fn fn, void *arg);

@@ -11,6 +11,7 @@
 #ifndef ASSETFS_TESTS_TREE_BOX_H
 #define ASSETFS_TESTS_TREE_BOX_H
 
+#include "lazy.h"
 #include "sim_env.h"
 #include "store_fault.h"
 #include "store_mem.h"
@@ -33,6 +34,7 @@ struct tree_box {
     struct tree_config cfg;
     struct tree *tree;
     struct buf why; /* of what failed last */
+    struct lazy *lazy;    /* what the tree began from, once it has forgotten; else NULL */
     uint64_t invalidated; /* how often the kernel was told to forget something */
 };
 
@@ -63,6 +65,8 @@ struct tree_box *tree_box_new(void);
 struct tree_box *tree_box_join(struct tree_box *, const char *label);
 /* Closes what is open and opens it again on the same directory: an unmount and a mount. */
 void tree_box_reopen(struct tree_box *);
+/* Nothing of what is confirmed is here any more (lazy.h). False: not now, for something is pending or open. */
+bool box_forget(struct tree_box *);
 /* Closes the tree and all below it; the box and its directory stay. */
 void tree_box_close(struct tree_box *);
 void *tree_box_free(struct tree_box *); /* NULL-safe; returns NULL */
@@ -102,5 +106,7 @@ char *box_print(struct tree_box *);
 void assert_view(struct tree_box *, const char *want);
 /* What must always hold of the database: link counts, digest, no row of P that says nothing. Returns NULL, or what is wrong, malloc'd. */
 char *tree_box_wrong(struct tree_box *);
+/* The same with all of C, which is fetched. */
+char *tree_box_wrong_in_all(struct tree_box *);
 
 #endif
