@@ -271,8 +271,8 @@ static int visit(struct base_build *b) {
             r = base_place(b->from, f->number, &f->base_rank);
         else if (r == 1)
             sqlite3_reset(s), r = 0;
-        if (r < 0)
-            return r == -ENOENT ? -EBADMSG : r;
+        if (r < 0 && r != -ENOENT) /* which the base does not have is newer than the base, and here (fault.h) */
+            return r;
     }
     if (b->n_nodes == UINT32_MAX - 1)
         return -EFBIG;
