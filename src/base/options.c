@@ -403,6 +403,8 @@ int options_check(const struct options *o, struct buf *why) {
          "cdn_key_id needs cdn_key_file= as well: the file of the private key"},
         {o->cdn_key_file && !o->cdn && !o->link_base,
          "cdn_key_file signs what is read through a CDN, and links to it: give cdn= or link_base= as well"},
+        {o->sse_c_key_file && o->cdn, "sse_c_key_file and cdn= do not go together: a CDN cannot have the customer key, so that nothing could be read; take "
+                                      "one of them away"},
         {o->cdn_header && !o->cdn, "cdn_header is for reads through a CDN: give cdn= as well"},
         {o->cdn_expires < 2 * NS_PER_S || o->cdn_expires > 366 * 86400 * NS_PER_S,
          "cdn_expires must be from 2s to 366d"},

@@ -87,20 +87,12 @@ static void move_to(struct upload *j, enum upload_state state) {
         DL_APPEND(u->lists[state], j);
 }
 
-static void headers_free(const struct store_header *h, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        free((char *)h[i].name);
-        free((char *)h[i].value);
-    }
-    free((struct store_header *)h);
-}
-
 static void upload_free(struct upload *j) {
     spool_unref(j->req.file);
     free((uint8_t *)j->req.digests);
     free((char *)j->req.key);
     free((char *)j->req.content_type);
-    headers_free(j->req.headers, j->req.n_headers);
+    keep_unref(j->req.keep);
     free(j->key);
     free(j->digests_key);
     buf_free(&j->sealed);
@@ -288,8 +280,7 @@ static void put_object(struct upload *j) {
                                 .fd = spool_fd(j->req.file),
                                 .size = j->req.size,
                                 .content_type = j->req.content_type,
-                                .headers = j->req.headers,
-                                .n_headers = j->req.n_headers};
+                                .keep = j->req.keep};
     memcpy(j->put.sha256, j->req.id, sizeof j->put.sha256);
     store_put_if_absent(j->uploader->cfg.writer, &j->put, object_put, j);
 }
@@ -488,13 +479,6 @@ struct uploader *uploader_free(struct uploader *u) {
     return NULL;
 }
 
-static struct store_header *headers_copy(const struct store_header *h, size_t n) {
-    struct store_header *copy = xcalloc(MAX(n, 1), sizeof *copy);
-    for (size_t i = 0; i < n; i++)
-        copy[i] = (struct store_header){xstrdup(h[i].name), xstrdup(h[i].value)};
-    return copy;
-}
-
 struct upload *uploader_submit(struct uploader *u, const struct upload_request *req) {
     struct upload *j = xcalloc(1, sizeof *j);
     bool digests = req->n_digests > CONTENT_INLINE_BLOCKS;
@@ -504,7 +488,7 @@ struct upload *uploader_submit(struct uploader *u, const struct upload_request *
     j->req.digests = digests ? xmemdup(req->digests, req->n_digests * DIGEST_SIZE) : NULL;
     j->req.key = xstrdup(req->key);
     j->req.content_type = req->content_type ? xstrdup(req->content_type) : NULL;
-    j->req.headers = headers_copy(req->headers, req->n_headers);
+    j->req.keep = keep_ref(req->keep);
     j->key = xstrdup(req->key);
     j->urgent = req->urgent;
     j->phase = digests ? PUT_DIGESTS : PUT_OBJECT;

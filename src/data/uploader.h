@@ -41,8 +41,7 @@ struct upload_request {
     uint64_t size;
     const char *key;          /* copied */
     const char *content_type; /* copied; may be NULL */
-    const struct store_header *headers; /* copied */
-    size_t n_headers;
+    struct keep *keep;        /* referenced by the job; may be NULL */
     bool urgent;              /* somebody waits (fsync): before those that are not */
     /* err: 0, or -ECANCELED. key: the one that was used. */
     void (*done)(void *arg, int err, const char *key);

@@ -8,7 +8,7 @@
  * characters, '%') or that would be `.tmp` are percent-encoded (an empty segment is "%00"), a segment that would be longer than 255 bytes
  * is -EINVAL, and so is a key that runs through an object ("a/b" where "a" is an object) or that other keys run through ("a" then).
  * One get gives at most 256 MiB: more is -EINVAL. The content type is kept in the xattr user.mime_type where the file system can.
- * "Vanished": when the bucket's directory itself is not there (not mounted), gets and puts return -EIO, never -ENOENT. A mount point
+ * How an object is to be kept otherwise (store/keep.h) a directory does not keep. "Vanished": when the bucket's directory itself is not there (not mounted), gets and puts return -EIO, never -ENOENT. A mount point
  * without its disk is a directory, too: a bucket is known by the directory `.tmp` in it, and without that the same is answered.
  */
 #ifndef ASSETFS_STORE_DIR_H

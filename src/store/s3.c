@@ -25,38 +25,6 @@ int64_t s3_time_for(const struct s3_store *s, uint64_t size) {
     return s->timeout_ns + (int64_t)(size / SLOWEST) * NS_PER_S;
 }
 
-static bool is_token(const char *s) {
-    for (const char *p = s; *p; p++)
-        if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f || strchr("()<>@,;:\\\"/[]?={}", *p))
-            return false;
-    return *s;
-}
-
-static bool is_value(const char *s) {
-    for (; *s; s++)
-        if (((unsigned char)*s < ' ' && *s != '\t') || *s == 0x7f)
-            return false;
-    return true;
-}
-
-int s3_check_headers(const struct store_put *put, struct buf *why) {
-    if (put->n_headers > S3_HEADERS_MAX / 2) {
-        buf_printf(why, "more than %d headers cannot be kept with an object", S3_HEADERS_MAX / 2);
-        return -EINVAL;
-    }
-    for (size_t i = 0; i < put->n_headers; i++) {
-        if (!is_token(put->headers[i].name) || !is_value(put->headers[i].value)) {
-            buf_printf(why, "header %zu of %s has a character that no HTTP header can have", i + 1, put->key);
-            return -EINVAL;
-        }
-    }
-    if (put->content_type && !is_value(put->content_type)) {
-        buf_printf(why, "the content type of %s has a character that no HTTP header can have", put->key);
-        return -EINVAL;
-    }
-    return 0;
-}
-
 /* ---- requests */
 
 static void call_end(struct s3_call *c, int err, const struct http_response *response) {
@@ -237,6 +205,7 @@ static void s3_stop(struct store *base) {
 
 static void s3_free(struct store *base) {
     struct s3_store *s = s3_store(base);
+    s3_customer_free(s);
     s3_place_free(&s->place);
     pthread_mutex_destroy(&s->lock);
     free(s->prefix);
@@ -280,6 +249,7 @@ int store_s3_open(struct env *env, struct counters *counters, const struct s3_co
         .get_size = GET_SIZE,
         .absence_ns = STORE_ABSENCE_NS,
     };
+    s3_customer_init(s, c->customer_key);
     *ret = &s->base;
     return 0;
 }

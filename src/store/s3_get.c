@@ -7,7 +7,9 @@
 
 struct s3_get {
     struct s3_call call;
-    char *key;
+    char *key, *short_key; /* with the volume's prefix, and without */
+    struct sigv4_pair headers[S3_CUSTOMER_HEADERS];
+    bool customers, tried_both;
     uint64_t off, len;
     unsigned flags;
     store_get_done done;
@@ -17,13 +19,34 @@ struct s3_get {
 static void get_end(struct s3_get *g, const struct store_got *got) {
     g->done(g->arg, got);
     free(g->key);
+    free(g->short_key);
     free(g);
+}
+
+static void get_send(struct s3_get *g);
+
+/* S3 answers 400 to a read of an object under a customer key without it, and of another one with it: "The object was stored using a form of Server Side Encryption. The correct
+ * parameters must be provided", "The encryption parameters are not applicable to this object". */
+static bool try_otherwise(struct s3_get *g, int err) {
+    const struct refusal *r = &g->call.refusal;
+    bool may = g->call.store->customer_key && g->call.store->place.endpoint.https && !g->call.store->stopping;
+    if (err == 0 || !may || g->tried_both || r->status != 400 || !r->code || strcmp(r->code, "InvalidRequest") != 0)
+        return false;
+    g->tried_both = true;
+    g->customers = !g->customers;
+    return true;
 }
 
 static void get_answered(struct s3_call *c, int err, const struct http_response *response, const char *text) {
     struct s3_get *g = container_of(c, struct s3_get, call);
     CLEANUP_BUF struct buf why = BUF_INIT(S3_WHY_MAX);
     struct store_got got = {.err = err, .why = text};
+    if (try_otherwise(g, err)) {
+        get_send(g);
+        return;
+    }
+    if (err == 0 && g->tried_both)
+        s3_customer_learn(c->store, g->short_key, g->customers);
     if (response && (err == 0 || response->err < 0))
         got_read(response, g->key, g->off, g->len, &got, &why);
     else if (response)
@@ -41,8 +64,17 @@ static void get_start(void *arg) {
                        .why = "the key is empty, begins with a slash, or is longer than 1,024 bytes"});
         return;
     }
+    g->customers = s3_customer_guess(g->call.store, g->short_key);
+    get_send(g);
+}
+
+static void get_send(struct s3_get *g) {
     g->call.op = REFUSAL_GET;
-    g->call.request = (struct s3_request){.method = "GET", .key = g->key, .payload = SIGV4_EMPTY_PAYLOAD};
+    g->call.request = (struct s3_request){.method = "GET",
+                                          .key = g->key,
+                                          .headers = g->headers,
+                                          .n_headers = g->customers ? s3_customer_headers(g->call.store, g->headers) : 0,
+                                          .payload = SIGV4_EMPTY_PAYLOAD};
     g->call.fd = -1;
     g->call.range_off = g->off;
     g->call.range_len = g->len;
@@ -58,6 +90,7 @@ void s3_get_range(struct store *base, const char *key, uint64_t off, uint64_t le
     struct s3_get *g = xcalloc(1, sizeof *g);
     g->call.store = s3_store(base);
     g->key = s3_whole_key(g->call.store, key);
+    g->short_key = xstrdup(key);
     g->off = off;
     g->len = len;
     g->flags = flags;

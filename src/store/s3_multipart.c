@@ -41,7 +41,7 @@ struct part_put {
     char number[12];
     char *checksum;
     char payload[DIGEST_HEX_SIZE];
-    struct sigv4_pair query[2], header;
+    struct sigv4_pair query[2], headers[1 + S3_CUSTOMER_HEADERS];
     struct s3_call call;
     struct env_timer timer;
     int err; /* of hashing */
@@ -63,6 +63,8 @@ struct s3_upload {
     EVP_MD_CTX *whole; /* likewise */
 
     char *id;
+    struct keep_pair *kept;
+    size_t n_kept;
     struct sigv4_pair query[1], headers[S3_HEADERS_MAX];
     struct s3_call call; /* create, complete */
     bool calling;
@@ -93,6 +95,7 @@ static void upload_free(struct s3_upload *u) {
         free(u->parts[i].etag);
     free(u->parts);
     EVP_MD_CTX_free(u->whole);
+    keep_pairs_free(u->kept, u->n_kept);
     free(u->key);
     free(u->id);
     buf_free(&u->document);
@@ -223,6 +226,9 @@ static void complete(struct s3_upload *u) {
     struct s3_call *c = &u->call;
     u->headers[0] = (struct sigv4_pair){"Content-Type", "application/xml"};
     u->headers[1] = (struct sigv4_pair){"If-None-Match", "*"};
+    size_t n = 2;
+    if (s3_is_customers(u->put)) /* wanted with checksums */
+        n += s3_customer_headers(u->store, &u->headers[n]);
     u->query[0] = (struct sigv4_pair){"uploadId", u->id};
     if (!u->document.len)
         build_document(u);
@@ -231,7 +237,7 @@ static void complete(struct s3_upload *u) {
                                      .query = u->query,
                                      .n_query = 1,
                                      .headers = u->headers,
-                                     .n_headers = 2,
+                                     .n_headers = n,
                                      .payload = u->payload};
     c->bytes = u->document.data;
     c->size = u->document.len;
@@ -302,15 +308,18 @@ static void part_send(struct part_put *p) {
     uint64_t off = part_offset(u, p->index), size = part_bytes(u, p->index);
     p->query[0] = (struct sigv4_pair){"partNumber", p->number};
     p->query[1] = (struct sigv4_pair){"uploadId", u->id};
-    p->header = (struct sigv4_pair){"x-amz-checksum-sha256", p->checksum};
+    p->headers[0] = (struct sigv4_pair){"x-amz-checksum-sha256", p->checksum};
+    size_t n = 1;
+    if (s3_is_customers(put))
+        n += s3_customer_headers(u->store, &p->headers[n]);
     p->call.store = u->store;
     p->call.op = REFUSAL_MULTIPART;
     p->call.request = (struct s3_request){.method = "PUT",
                                           .key = u->key,
                                           .query = p->query,
                                           .n_query = 2,
-                                          .headers = &p->header,
-                                          .n_headers = 1,
+                                          .headers = p->headers,
+                                          .n_headers = n,
                                           .payload = p->payload};
     p->call.bytes = put->bytes ? (const uint8_t *)put->bytes + off : NULL;
     p->call.fd = put->fd;
@@ -450,14 +459,13 @@ static void created(struct s3_call *c, int err, const struct http_response *resp
 }
 
 static void create(struct s3_upload *u) {
-    const struct store_put *put = u->put;
     struct s3_call *c = &u->call;
     size_t n = 0;
-    u->headers[n++] = (struct sigv4_pair){"Content-Type",
-                                          put->content_type ? put->content_type : "application/octet-stream"};
     u->headers[n++] = (struct sigv4_pair){"x-amz-checksum-algorithm", "SHA256"};
-    for (size_t i = 0; i < put->n_headers; i++)
-        u->headers[n++] = (struct sigv4_pair){put->headers[i].name, put->headers[i].value};
+    for (size_t i = 0; i < u->n_kept; i++)
+        u->headers[n++] = (struct sigv4_pair){u->kept[i].name, u->kept[i].value};
+    if (s3_is_customers(u->put))
+        n += s3_customer_headers(u->store, &u->headers[n]);
     u->query[0] = (struct sigv4_pair){"uploads", ""};
     c->store = u->store;
     c->op = REFUSAL_MULTIPART;
@@ -482,6 +490,12 @@ void s3_upload_start(struct s3_store *s, const struct store_put *put, char *key,
     struct s3_upload *u = xcalloc(1, sizeof *u);
     *u = (struct s3_upload){.store = s, .put = put, .key = key, .done = done, .arg = arg};
     DL_APPEND(s->uploads, u);
+    CLEANUP_BUF struct buf why = BUF_INIT(S3_WHY_MAX);
+    int r = s3_keep_headers(s, put, &u->kept, &u->n_kept, &why);
+    if (r < 0) {
+        upload_end(u, r, buf_str(&why));
+        return;
+    }
     u->part_size = s3_part_size(put->size, s->part_size);
     if (u->part_size == 0) {
         upload_end(u, -EINVAL, "the file is too large for S3: an object has at most 48.8 TiB");

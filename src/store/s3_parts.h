@@ -23,6 +23,7 @@
 
 struct s3_call;
 struct s3_upload;
+struct s3_room;
 
 struct s3_store {
     struct store base;
@@ -39,6 +40,8 @@ struct s3_store {
     struct s3_upload *uploads;
     unsigned parts; /* of uploads, being hashed or put */
     unsigned moves; /* how often the place has changed */
+    struct s3_room *rooms; /* keys by their first part: under the customer key? */
+    char *customer_key, *customer_md5; /* base64, immutable; NULL: there is none */
 
     pthread_mutex_t lock;
     struct s3_place place; /* written on the loop, with the lock; read there without it, elsewhere with it */
@@ -83,8 +86,20 @@ void s3_call_cancel(struct s3_call *);
 char *s3_whole_key(const struct s3_store *, const char *key);
 /* How long a body of that size may take: connections that stand still are ended much earlier. */
 int64_t s3_time_for(const struct s3_store *, uint64_t size);
-/* 0, or -EINVAL with a sentence: a header that cannot be sent. */
-int s3_check_headers(const struct store_put *, struct buf *why);
+/* s3_keep.c */
+/* The headers of the put that say what and how to keep: Content-Type, and all of put->keep. Malloc'd pairs; keep_pairs_free(). 0; -EINVAL with a sentence: a header that cannot be
+ * sent; -EACCES: a customer key that is not here, or cannot be sent. */
+int s3_keep_headers(const struct s3_store *, const struct store_put *, struct keep_pair **ret, size_t *ret_n, struct buf *why) ATTR_WARN_UNUSED;
+/* Appends the three headers of the customer key. Their values are the store's. */
+#define S3_CUSTOMER_HEADERS 3
+size_t s3_customer_headers(const struct s3_store *, struct sigv4_pair *ret);
+bool s3_is_customers(const struct store_put *);
+void s3_customer_init(struct s3_store *, const uint8_t *key);
+void s3_customer_free(struct s3_store *);
+/* Whether what is at the key probably is under the customer key. On the loop, as the next one. */
+bool s3_customer_guess(const struct s3_store *, const char *key);
+/* It is, or is not. */
+void s3_customer_learn(struct s3_store *, const char *key, bool is);
 
 /* The operations. */
 void s3_put_if_absent(struct store *, const struct store_put *, store_put_done done, void *arg);

@@ -10,6 +10,8 @@ struct s3_put {
     char *key; /* whole */
     char *checksum;
     char payload[DIGEST_HEX_SIZE];
+    struct keep_pair *kept;
+    size_t n_kept;
     struct sigv4_pair headers[S3_HEADERS_MAX];
     store_put_done done;
     void *arg;
@@ -17,6 +19,7 @@ struct s3_put {
 
 static void put_end(struct s3_put *p, int err, const char *why) {
     p->done(p->arg, err, why);
+    keep_pairs_free(p->kept, p->n_kept);
     free(p->key);
     free(p->checksum);
     free(p);
@@ -41,12 +44,12 @@ static void put_small(struct s3_put *p) {
     size_t n = 0;
     digest_hex(put->sha256, p->payload);
     p->checksum = s3_checksum(put->sha256);
-    p->headers[n++] = (struct sigv4_pair){"Content-Type",
-                                          put->content_type ? put->content_type : "application/octet-stream"};
     p->headers[n++] = (struct sigv4_pair){"If-None-Match", "*"};
     p->headers[n++] = (struct sigv4_pair){"x-amz-checksum-sha256", p->checksum};
-    for (size_t i = 0; i < put->n_headers; i++)
-        p->headers[n++] = (struct sigv4_pair){put->headers[i].name, put->headers[i].value};
+    for (size_t i = 0; i < p->n_kept; i++)
+        p->headers[n++] = (struct sigv4_pair){p->kept[i].name, p->kept[i].value};
+    if (s3_is_customers(put))
+        n += s3_customer_headers(c->store, &p->headers[n]);
     c->op = REFUSAL_PUT;
     c->request = (struct s3_request){
         .method = "PUT", .key = p->key, .headers = p->headers, .n_headers = n, .payload = p->payload};
@@ -64,14 +67,16 @@ static void put_start(void *arg) {
     struct s3_put *p = arg;
     struct s3_store *s = p->call.store;
     CLEANUP_BUF struct buf why = BUF_INIT(S3_WHY_MAX);
+    int r = s3_keep_headers(s, p->put, &p->kept, &p->n_kept, &why);
     if (!p->key) {
         put_end(
             p, -EINVAL,
             "the key is empty, begins with a slash, or is longer than 1,024 bytes with the volume's prefix");
-    } else if (s3_check_headers(p->put, &why) < 0) {
-        put_end(p, -EINVAL, buf_str(&why));
+    } else if (r < 0) {
+        put_end(p, r, buf_str(&why));
     } else if (p->put->size >= s->multipart_from) {
         s3_upload_start(s, p->put, STEAL_PTR(&p->key), p->done, p->arg);
+        keep_pairs_free(p->kept, p->n_kept);
         free(p);
     } else {
         put_small(p);

@@ -2,6 +2,7 @@
 #include "store/s3_request.h"
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <strings.h>
 
@@ -224,8 +225,10 @@ void s3_sign(const struct s3_place *p, const struct credential *c, const struct 
 }
 
 void s3_signed_free(struct s3_signed *s) {
-    for (size_t i = 0; i < s->n_headers; i++)
+    for (size_t i = 0; i < s->n_headers; i++) {
+        OPENSSL_cleanse(s->headers[i], strlen(s->headers[i])); /* a customer's key may be among them */
         free(s->headers[i]);
+    }
     free(s->headers);
     free(s->url);
     *s = (struct s3_signed){0};

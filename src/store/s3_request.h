@@ -29,7 +29,7 @@ bool s3_place_move(struct s3_place *, const char *region, const char *endpoint);
 /* The address of a whole key ("prefix/files/x"), malloc'd. */
 char *s3_place_url(const struct s3_place *, const char *key);
 
-#define S3_HEADERS_MAX 32
+#define S3_HEADERS_MAX 64
 
 struct s3_request {
     const char *method;

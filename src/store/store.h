@@ -30,12 +30,9 @@
 #include "base/bytes.h"
 #include "base/counters.h"
 #include "base/env.h"
+#include "store/keep.h"
 
 struct store;
-
-struct store_header {
-    const char *name, *value; /* an HTTP header to keep with the object (Cache-Control, Content-Disposition) */
-};
 
 /* What to put. Everything it points to is the caller's and must stay until `done`. */
 struct store_put {
@@ -46,8 +43,7 @@ struct store_put {
     uint64_t size;
     uint8_t sha256[DIGEST_SIZE]; /* of the bytes: the store refuses (-EIO) to make an object with other bytes */
     const char *content_type;    /* NULL: application/octet-stream */
-    const struct store_header *headers;
-    size_t n_headers;
+    const struct keep *keep;     /* how it is to be kept; NULL: as the bucket does by itself */
 };
 
 typedef void (*store_put_done)(void *arg, int err, const char *why);

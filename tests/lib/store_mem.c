@@ -10,8 +10,7 @@ struct mem_object {
     char *key, *content_type;
     unsigned char *data;
     size_t size;
-    struct store_header *headers;
-    size_t n_headers;
+    struct keep *keep;
 };
 
 struct mem_bucket {
@@ -34,11 +33,7 @@ static struct mem_object *find(struct mem_bucket *b, const char *key) {
 
 static void object_remove(struct mem_bucket *b, struct mem_object *o) {
     HASH_DEL(b->objects, o);
-    for (size_t i = 0; i < o->n_headers; i++) {
-        free((char *)o->headers[i].name);
-        free((char *)o->headers[i].value);
-    }
-    free(o->headers);
+    keep_unref(o->keep);
     free(o->key);
     free(o->content_type);
     free(o->data);
@@ -47,16 +42,13 @@ static void object_remove(struct mem_bucket *b, struct mem_object *o) {
 
 /* Takes data over. */
 static struct mem_object *object_add(struct mem_bucket *b, const char *key, unsigned char *data, size_t n,
-                                     const char *type, const struct store_header *headers, size_t n_headers) {
+                                     const char *type, const struct keep *keep) {
     struct mem_object *o = xcalloc(1, sizeof *o);
     o->key = xstrdup(key);
     o->content_type = xstrdup(type ? type : "application/octet-stream");
     o->data = data;
     o->size = n;
-    o->headers = xcalloc(n_headers + 1, sizeof *o->headers);
-    o->n_headers = n_headers;
-    for (size_t i = 0; i < n_headers; i++)
-        o->headers[i] = (struct store_header){xstrdup(headers[i].name), xstrdup(headers[i].value)};
+    o->keep = keep_ref((struct keep *)(uintptr_t)keep);
     HASH_ADD_KEYPTR(hh, b->objects, o->key, strlen(o->key), o);
     return o;
 }
@@ -139,8 +131,7 @@ static void put_now(struct mem_store *m, const struct store_put *put, struct mem
         op_fail(op, -EEXIST, "there is an object already");
         return;
     }
-    object_add(m->bucket, put->key, STEAL_PTR(&data), put->size, put->content_type, put->headers,
-               put->n_headers);
+    object_add(m->bucket, put->key, STEAL_PTR(&data), put->size, put->content_type, put->keep);
     counter_add(m->base.counters, COUNTER_BYTES_UPLOADED, put->size);
 }
 
@@ -322,10 +313,15 @@ const char *mem_bucket_content_type(struct mem_bucket *b, const char *key) {
 const char *mem_bucket_header(struct mem_bucket *b, const char *key, const char *name) {
     SCOPE_LOCK(&b->lock);
     struct mem_object *o = find(b, key);
-    for (size_t i = 0; o && i < o->n_headers; i++)
-        if (!strcasecmp(o->headers[i].name, name))
-            return o->headers[i].value;
-    return NULL;
+    const struct keep *k = o ? o->keep : NULL;
+    for (size_t i = 0; k && i < k->n_metadata; i++)
+        if (!strncasecmp(name, "x-amz-meta-", 11) && !strcasecmp(k->metadata[i].name, name + 11))
+            return k->metadata[i].value;
+    return !k                                            ? NULL
+           : !strcasecmp(name, "Cache-Control")       ? k->cache_control
+           : !strcasecmp(name, "Content-Disposition") ? k->content_disposition
+           : !strcasecmp(name, "x-amz-storage-class") ? k->storage_class
+                                                      : NULL;
 }
 
 char *mem_bucket_key(struct mem_bucket *b, const char *prefix, size_t n) {
@@ -342,7 +338,7 @@ void mem_bucket_set(struct mem_bucket *b, const char *key, const void *p, size_t
     struct mem_object *o = find(b, key);
     if (o)
         object_remove(b, o);
-    object_add(b, key, copy_bytes(p, n), n, NULL, NULL, 0);
+    object_add(b, key, copy_bytes(p, n), n, NULL, NULL);
 }
 
 bool mem_bucket_corrupt(struct mem_bucket *b, const char *key, size_t off) {
@@ -373,8 +369,7 @@ void mem_bucket_restore(struct mem_bucket *b, struct mem_bucket *from) {
     {
         SCOPE_LOCK(&from->lock);
         for (struct mem_object *o = from->objects; o; o = o->hh.next)
-            object_add(&copy, o->key, copy_bytes(o->data, o->size), o->size, o->content_type, o->headers,
-                       o->n_headers);
+            object_add(&copy, o->key, copy_bytes(o->data, o->size), o->size, o->content_type, o->keep);
     }
     SCOPE_LOCK(&b->lock);
     remove_all(b);

@@ -181,8 +181,8 @@ static void the_file_is_read_by_offset(void **state) {
 static void the_beginning_brings_the_headers(void **state) {
     (void)state;
     CLEANUP_CALL struct call c = {0};
-    static const struct store_header headers[] = {{"Cache-Control", "immutable"}};
-    c.put = (struct store_put){.content_type = "video/mp4", .headers = headers, .n_headers = 1};
+    static const struct keep keep = {.cache_control = (char *)"immutable"};
+    c.put = (struct store_put){.content_type = "video/mp4", .keep = &keep};
     assert_int_equal(upload(&c, 2 * PART), 0);
     const struct fake_request *r = fake_http_request(box.http, 0);
     assert_string_equal(r->method, "POST");
@@ -191,6 +191,26 @@ static void the_beginning_brings_the_headers(void **state) {
     assert_string_equal(fake_request_header(r, "Cache-Control"), "immutable");
     assert_string_equal(fake_request_header(r, "x-amz-checksum-algorithm"), "SHA256");
     assert_null(fake_request_header(r, "If-None-Match")); /* it belongs to the completion alone */
+}
+
+static bool has_customer_key(size_t i) {
+    return fake_request_header(fake_http_request(box.http, i), "x-amz-server-side-encryption-customer-key") != NULL;
+}
+
+static void all_of_an_upload_is_under_the_customer_key(void **state) {
+    (void)state;
+    CLEANUP_CALL struct call c = {0};
+    static const uint8_t key[S3_CUSTOMER_KEY];
+    static const struct keep keep = {.encryption = KEEP_CUSTOMER};
+    s3_box_close(&box);
+    s3_box_open(&box,
+                &(struct s3_config){.endpoint = "https://s3.example.com", .path_style = true, .customer_key = key, .multipart_from = 2 * PART, .part_size = PART},
+                answer, NULL);
+    c.put = (struct store_put){.keep = &keep};
+    assert_int_equal(upload(&c, 2 * PART), 0);
+    assert_int_equal(fake_http_count(box.http), 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_true(has_customer_key(i));
 }
 
 static void parts_have_digests_and_numbers(void **state) {
@@ -460,6 +480,7 @@ static void stopping_while_it_waits_ends_it(void **state) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void) {
     const struct CMUnitTest tests[] = {
+        T(all_of_an_upload_is_under_the_customer_key),
         T(parts_are_large_enough_for_the_largest_object),
         T(an_object_too_large_for_s3_is_einval),
         T(a_small_object_is_one_put),

@@ -165,10 +165,9 @@ static void counts_what_it_did(void **state) {
 static void type_and_headers_are_kept(void **state) {
     (void)state;
     CLEANUP_CALL struct call c = {0};
-    const struct store_header headers[] = {{"Cache-Control", "max-age=60"}};
+    const struct keep keep = {.refs = 1, .cache_control = (char *)"max-age=60"};
     c.put.content_type = "image/png";
-    c.put.headers = headers;
-    c.put.n_headers = 1;
+    c.put.keep = &keep;
     call_put(&c, s, "a", "x", 1);
     fake_env_run(fake);
     assert_string_equal(mem_bucket_content_type(bucket, "a"), "image/png");

@@ -147,15 +147,15 @@ static void squat(struct bench *t, const char *key) {
 static void test_puts_the_object(void **state) {
     struct bench *t = *state;
     CLEANUP_JOB struct job j;
-    struct store_header header = {"Cache-Control", "immutable"};
+    struct keep *keep = keep_new();
+    keep->cache_control = xstrdup("immutable");
     prepare(t, &j, 1, 1000, "a.jpg");
     j.req.content_type = "image/jpeg";
-    j.req.headers = &header;
-    j.req.n_headers = 1;
+    j.req.keep = keep;
     submit(t, &j);
     assert_int_equal(j.done, 0);
     j.name[0] = '?'; /* it was copied */
-    header.value = "?";
+    keep_unref(keep); /* the job has a reference */
     run(t);
     assert_uploaded(&j, 1, "files/a.jpg");
     assert_string_equal(mem_bucket_content_type(t->box->bucket, "files/a.jpg"), "image/jpeg");
