@@ -13,7 +13,7 @@
 #include <sys/xattr.h>
 
 #define MAX_CLIENTS 16
-#define MAX_REQUEST 4096
+#define MAX_REQUEST 32768 /* the rule of an area, quoted */
 #define PATIENCE_S 10 /* with a client that neither reads nor writes */
 #define FUSE_MAGIC 0x65735546
 

@@ -15,6 +15,10 @@
  *                          {"sequence":12,"time":"2026-11-22T02:29:36Z","change":"replaced","path":"/a.jpg","from":null,"old":URL,"new":URL}
  *   changes SINCE follow   the same, and what comes later, until one of the two goes away
  *   changes text ...       the same for people: lines "text LINE"
+ *   area list [json]       the rules of the volume's areas: lines "text PATH WORDS" or JSON, then "done"
+ *   area set PATH WORDS    sets a rule (tree/area.h has the words; the path is quoted like them): "progress" lines, then "done [SENTENCE]" when it is in the bucket
+ *   area remove PATH       likewise
+ *   area apply PATH        brings older objects home: "progress FILES MOVED" lines, then "done FILES MOVED"
  *   error SENTENCE         anything that went wrong
  *
  * TIMEOUT_MS "-": sync waits without limit, drain for the option drain_timeout. In "progress", FILES are not durable yet, and BYTES of TOTAL_BYTES are (of what the wait

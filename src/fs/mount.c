@@ -15,6 +15,7 @@
 #include "fs/session.h"
 #include "fs/state_dir.h"
 #include "fs/volume.h"
+#include "tree/area_set.h"
 #include "tree/name_kind.h"
 #include <inttypes.h>
 #include <limits.h>
@@ -213,6 +214,8 @@ static int open_tree(struct mount *m) {
     r = tree_open(&config, &m->tree, &m->why);
     if (r == 0)
         r = tree_start(m->tree, &m->why);
+    if (r == 0)
+        r = tree_area_check(m->tree, &m->why);
     block_signals(true);
     m->session->tree = m->tree;
     m->session->ahead = m->ahead = ahead_new(m->tree, m->reader, opt->read_ahead);

@@ -3,6 +3,7 @@
 #include "fs/drain.h"
 #include "fs/log_text.h"
 #include "fs/serve_links.h"
+#include "fs/serve_area.h"
 #include "fs/status.h"
 #include <inttypes.h>
 
@@ -172,6 +173,8 @@ void serve_request(void *arg, const char *request, struct control_reply *reply) 
         serve_url(v->session, rest, reply);
     else if (n == 7 && !memcmp(request, "changes", n))
         serve_changes(v->session, rest, reply);
+    else if (n == 4 && !memcmp(request, "area", n))
+        serve_area(v, rest, reply);
     else if (n == 6 && !memcmp(request, "resume", n)) {
         session_refuse_changes(v->session, 0);
         control_say(reply, "done");

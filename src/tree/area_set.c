@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tree/area_set.h"
 #include "base/log.h"
-#include "tree/rows.h"
+#include "tree/home.h"
 #include "tree/volume_state.h"
 
 /* More directories above one another than any program can make. */
@@ -230,4 +230,43 @@ int tree_area_check(struct tree *t, struct buf *why) {
     }
     tree_unlock(t);
     return r;
+}
+
+/* In a transaction: 1, it has to move, or has been told of its new place. */
+static int bring_home(struct tree *t, uint64_t ino) {
+    CLEANUP_RECORD struct record before = {0}, after = {0};
+    struct row_pending p = {0};
+    int r = rows_v_inode(t, ino, &before, NULL, NULL);
+    if (r == 1)
+        r = home_check(t, ino);
+    if (r == 0 && before.content)
+        r = rows_v_inode(t, ino, &after, NULL, &p);
+    if (r != 1)
+        return MIN(r, 0);
+    return home_is_wanted(&p) || (after.content && strcmp(before.content->key, after.content->key) != 0);
+}
+
+int tree_area_apply(struct tree *t, uint64_t ino, void (*done)(void *arg, int err), void *arg, struct tree_wait **ret) {
+    *ret = NULL;
+    tree_lock(t);
+    ino = tree_resolve(t, ino);
+    int r = tree_writable(t);
+    if (r == 0)
+        r = tree_begin(t);
+    if (r == 0)
+        r = tree_end(t, bring_home(t, ino));
+    if (r == 1) {
+        commit_kick(t);
+        *ret = commit_wait(t, ino, t->op, 0, false, done, arg);
+    }
+    tree_unlock(t);
+    return r;
+}
+
+bool tree_is_below(struct tree *t, uint64_t at, uint64_t dir) {
+    tree_lock(t);
+    for (int depth = 0; at && at != dir && at != ROOT_INO && depth < DEPTH_MAX; depth++)
+        at = rows_v_parent(t, at);
+    tree_unlock(t);
+    return at == dir;
 }

@@ -1,79 +1,71 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tree/home.h"
+#include "base/log.h"
 #include "base/mime.h"
 #include "tree/apply.h"
+#include "tree/area_set.h"
 #include "tree/fault.h"
+#include "tree/local.h"
 #include "tree/name_kind.h"
-
-#define EXTENSION_MAX 15
-#define EXTENSION_SIZE (EXTENSION_MAX + 2)
-
-/* ".jpg" of "Photo.JPG"; "" where a name has none, or one that is not of letters and digits. */
-static void extension_of(const char *name, size_t n, char ret[EXTENSION_SIZE]) {
-    size_t dot = n;
-    ret[0] = 0;
-    while (dot > 0 && name[dot - 1] != '.')
-        dot--;
-    size_t len = n - dot;
-    if (dot < 2 || len < 1 || len > EXTENSION_MAX)
-        return;
-    for (size_t i = 0; i < len; i++) {
-        char c = name[dot + i];
-        bool small = c >= 'a' && c <= 'z', capital = c >= 'A' && c <= 'Z', digit = c >= '0' && c <= '9';
-        if (!small && !capital && !digit)
-            return;
-    }
-    for (size_t i = 0; i < len; i++) {
-        char c = name[dot + i];
-        ret[i + 1] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-    }
-    ret[0] = '.';
-    ret[len + 1] = 0;
-}
 
 /* A walk over the names of an inode. */
 struct naming {
     struct tree *tree;
-    const char *key; /* does a name fit it? */
+    const struct content *content; /* does a name fit where it is? */
     bool fits;
     enum name_kind kind; /* of the name that was found; valid with n */
+    const struct area *area;
     char name[NAME_MAX_BYTES];
     size_t n;
 };
-
-/* "files/<hash>-1.jpg" has the extension ".jpg". */
-static bool has_extension(const char *key, const char *extension) {
-    char has[EXTENSION_SIZE];
-    const char *slash = strrchr(key, '/'), *name = slash ? slash + 1 : key;
-    extension_of(name, strlen(name), has);
-    return !strcmp(has, extension);
-}
 
 static int look_at_name(void *arg, uint64_t parent, const char *name, size_t n) {
     struct naming *w = arg;
     enum name_kind kind = name_kind(w->tree->cfg.names, name, n);
     const char *meant;
     size_t meant_n;
-    (void)parent;
+    const struct area *area = area_of_name(w->tree, parent, name, n);
     name_meant(w->tree->cfg.names, name, n, &meant, &meant_n);
-    if (w->key) {
-        char extension[EXTENSION_SIZE];
-        extension_of(meant, meant_n, extension);
-        w->fits |= has_extension(w->key, extension);
+    if (w->content) {
+        char extension[AREA_EXTENSION_SIZE];
+        area_extension(meant, meant_n, extension);
+        w->fits |= area_key_fits(area_template(area), area->path, w->content->key, w->content->id, extension);
     }
     if (w->n && (w->kind == NAME_FINAL || kind != NAME_FINAL))
         return 0;
     memcpy(w->name, meant, meant_n);
     w->n = meant_n;
     w->kind = kind;
+    w->area = area;
     return 0;
 }
 
+/* Of the objects with this content that are known to be there, one at which it would be at home; malloc'd, or NULL. */
+static char *known_key(struct tree *t, const struct area *a, const uint8_t id[DIGEST_SIZE], const char *extension) {
+    char *found = NULL;
+    sqlite3_stmt *s = db_bind(&t->db, STMT_OBJECT, "b", id, (size_t)DIGEST_SIZE);
+    while (!found && db_step(s) == 1) {
+        const char *key = (const char *)sqlite3_column_text(s, 0);
+        if (area_key_fits(area_template(a), a->path, key, id, extension))
+            found = xstrdup(key);
+    }
+    db_reset(s);
+    return found;
+}
+
 static struct home home_at(struct tree *t, const struct naming *w, const uint8_t id[DIGEST_SIZE]) {
-    char hex[DIGEST_HEX_SIZE], extension[EXTENSION_SIZE];
-    digest_hex(id, hex);
-    extension_of(w->name, w->n, extension);
-    return (struct home){xasprintf("files/%s%s", hex, extension), mime_type(t->cfg.mime, w->name, w->n)};
+    char extension[AREA_EXTENSION_SIZE];
+    const struct area *a = w->area ? w->area : area_default();
+    const char *type = mime_type(t->cfg.mime, w->name, w->n);
+    area_extension(w->name, w->n, extension);
+    char *key = known_key(t, a, id, extension);
+    return (struct home){key ? key : area_key_make(area_template(a), a->path, id, extension, env_now(t->env)), type, area_keep(a, type)};
+}
+
+void home_free(struct home *h) {
+    free(h->key);
+    keep_unref(h->keep);
+    *h = (struct home){0};
 }
 
 struct home home_of(struct tree *t, uint64_t ino, const uint8_t id[DIGEST_SIZE]) {
@@ -130,7 +122,7 @@ int home_check(struct tree *t, uint64_t ino) {
         return MIN(r, 0);
     if (!rec.content || rec.foreign)
         return home_is_wanted(&p) ? unblock(t, ino, &rec, &p) : 0;
-    struct naming w = {.tree = t, .key = rec.content->key};
+    struct naming w = {.tree = t, .content = rec.content};
     r = rows_v_names_of(t, ino, look_at_name, &w);
     if (r < 0 || w.n == 0)
         return MIN(r, 0);
@@ -138,8 +130,65 @@ int home_check(struct tree *t, uint64_t ino) {
         return home_is_wanted(&p) ? unblock(t, ino, &rec, &p) : 0;
     struct home h = home_at(t, &w, rec.content->id);
     r = move_home(t, ino, &rec, &p, h.key);
-    free(h.key);
+    home_free(&h);
     return r;
+}
+
+/* What a name says of where a content is at home: its area and its extension. */
+struct address {
+    const struct area *area;
+    char extension[AREA_EXTENSION_SIZE];
+};
+
+static struct address address_of(struct tree *t, uint64_t parent, const char *name, size_t n) {
+    const char *meant;
+    size_t meant_n;
+    struct address a = {.area = area_of_name(t, parent, name, n)};
+    name_meant(t->cfg.names, name, n, &meant, &meant_n);
+    area_extension(meant, meant_n, a.extension);
+    return a;
+}
+
+static int take_address(void *arg, uint64_t parent, const char *name, size_t n) {
+    struct naming *w = arg;
+    w->area = area_of_name(w->tree, parent, name, n);
+    return -EEXIST;
+}
+
+int home_may_link(struct tree *t, uint64_t ino, uint64_t parent, const char *name, size_t n) {
+    struct naming w = {.tree = t};
+    rows_v_names_of(t, ino, take_address, &w);
+    return w.area && w.area != area_of_name(t, parent, name, n) ? -EXDEV : 0;
+}
+
+/* What leaves an open area has a link that somebody may have kept. */
+static void tell_leaving(const struct area *a, const char *name, size_t n) {
+    log_info("%.*s leaves the open area %s: whoever has its link can go on reading it there, for nothing is deleted from the bucket", (int)n, name,
+             *a->path ? a->path : "of the volume as a whole");
+}
+
+int home_may_move(struct tree *t, const struct row_name *what, const struct home_name *from, const struct home_name *to) {
+    uint32_t nlink = 0;
+    if (S_ISDIR(what->type))
+        return area_divides(t, from->parent, from->name, from->n, to->parent, to->name, to->n) ? -EXDEV : 0;
+    if (!S_ISREG(what->type))
+        return 0;
+    const struct area *was = area_of_name(t, from->parent, from->name, from->n), *is = area_of_name(t, to->parent, to->name, to->n);
+    if (was == is)
+        return 0;
+    if (rows_v_inode(t, what->ino, NULL, &nlink, NULL) == 1 && nlink > 1) /* its other names stay */
+        return -EXDEV;
+    if (was->access == AREA_OPEN && is->access != AREA_OPEN && !local_is(t, what->ino))
+        tell_leaving(was, from->name, from->n);
+    return 0;
+}
+
+int home_moved(struct tree *t, uint64_t ino, const struct home_name *from, const struct home_name *to) {
+    struct row_pending p;
+    struct address was = address_of(t, from->parent, from->name, from->n), is = address_of(t, to->parent, to->name, to->n);
+    int r = rows_p_inode(t, ino, NULL, &p);
+    bool same = was.area == is.area && !strcmp(was.extension, is.extension);
+    return r < 0 || (same && !(r == 1 && home_is_wanted(&p))) ? MIN(r, 0) : home_check(t, ino);
 }
 
 /* For every file that an entry touched and that has pending names. */

@@ -333,6 +333,9 @@ static int do_link(struct tree *t, uint64_t ino, uint64_t parent, const char *na
     bool local = local_is_name(t, parent, name, n);
     if (local != (p.op && row_local(&p)))
         return -EXDEV;
+    r = S_ISREG(rec.mode) ? home_may_link(t, ino, parent, name, n) : 0;
+    if (r < 0)
+        return r;
     if (p.op == 0)
         p.since = t->op;
     p.op = t->op;
@@ -414,6 +417,8 @@ static int check_replaced(struct tree *t, const struct place *from, const struct
     return r == 1 ? -ENOTEMPTY : r;
 }
 
+#define home_name(place) ((struct home_name){(place)->parent, (place)->name, (place)->n})
+
 static int check_rename(struct tree *t, const struct place *from, const struct place *to, unsigned flags) {
     int r = 0;
     if (!from->row.ino || ((flags & RENAME_EXCHANGE) && !to->row.ino))
@@ -426,6 +431,10 @@ static int check_rename(struct tree *t, const struct place *from, const struct p
         r = check_no_loop(t, to->row.ino, from->parent);
     if (r == 0 && to->row.ino && to->row.ino != from->row.ino && !(flags & RENAME_EXCHANGE))
         r = check_replaced(t, from, to);
+    if (r == 0 && to->row.ino != from->row.ino)
+        r = home_may_move(t, &from->row, &home_name(from), &home_name(to));
+    if (r == 0 && (flags & RENAME_EXCHANGE))
+        r = home_may_move(t, &to->row, &home_name(to), &home_name(from));
     return r;
 }
 
@@ -449,9 +458,9 @@ static int turn(struct tree *t, const struct row_name *what, const struct place 
 }
 
 /* It has its new name: the bytes may have waited for it, or must get another key. */
-static int arrived(struct tree *t, const struct row_name *what) {
+static int arrived(struct tree *t, const struct row_name *what, const struct place *from, const struct place *to) {
     int r = hold_named(t, what->ino, what->type);
-    return r == 0 && S_ISREG(what->type) ? home_check(t, what->ino) : r;
+    return r == 0 && S_ISREG(what->type) ? home_moved(t, what->ino, &home_name(from), &home_name(to)) : r;
 }
 
 static int move_times(struct tree *t, const struct place *from, const struct place *to, bool was_local, int64_t now) {
@@ -478,9 +487,9 @@ static int move(struct tree *t, const struct place *from, const struct place *to
     if (r == 0)
         r = move_times(t, from, to, was_local, now);
     if (r == 0)
-        r = arrived(t, &from->row);
+        r = arrived(t, &from->row, from, to);
     if (r == 0 && exchange)
-        r = arrived(t, &to->row);
+        r = arrived(t, &to->row, to, from);
     if (r == 0 && to->row.ino && !exchange) /* at last: it changes more than rows */
         r = names_lost(t, to->row.ino, to->row.type, now);
     return r;

@@ -33,6 +33,7 @@ struct settle {
     uint64_t size;
     char *key;
     const char *type;      /* Content-Type */
+    struct keep *keep;
     struct content *moves; /* to another key: what the snapshot is a copy of; NULL: it is a snapshot */
     bool urgent, stuck;
 };
@@ -58,6 +59,7 @@ static void settle_end(struct settle *s) {
         spool_remove(s->snap);
     spool_unref(s->snap);
     content_unref(s->moves);
+    keep_unref(s->keep);
     free(s->key);
     free(s);
     tree_release(t);
@@ -199,6 +201,7 @@ static void start_upload(struct settle *s, const uint8_t *digests, size_t n) {
                                .size = s->size,
                                .key = s->key,
                                .content_type = s->type,
+                               .keep = s->keep,
                                .urgent = s->urgent,
                                .done = upload_done,
                                .stuck = upload_stuck,
@@ -254,8 +257,10 @@ static int note_digest(struct settle *s, const uint8_t id[DIGEST_SIZE], const ui
     struct tree *t = s->tree;
     struct home home = home_of(t, s->file->ino, id);
     free(s->key);
+    keep_unref(s->keep);
     s->key = home.key;
     s->type = home.type;
+    s->keep = home.keep;
     if (s->moves)
         return memcmp(id, s->moves->id, DIGEST_SIZE) ? -EIO : (memcpy(s->id, id, DIGEST_SIZE), 1);
     int r = job_row(s, &rec, &p);

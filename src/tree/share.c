@@ -4,6 +4,7 @@
  */
 #include "tree/deferred.h"
 #include "tree/file_state.h"
+#include "tree/home.h"
 
 /* In a transaction: `to` becomes a file with the content of `from`: one record, no bytes. */
 static int share(struct tree *t, struct file *from, struct file *to) {
@@ -22,6 +23,8 @@ static int share(struct tree *t, struct file *from, struct file *to) {
     if (!p.written)
         p.written = t->op;
     r = rows_p_settle(t, to->ino, &b, &p);
+    if (r == 0)
+        r = home_check(t, to->ino); /* in another area, or with another extension, it is another object */
     if (r == 0) {
         to->content = content_ref(b.content);
         to->size = b.size;
