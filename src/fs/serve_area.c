@@ -2,9 +2,10 @@
 #include "fs/serve_area.h"
 #include "base/digest.h"
 #include "tree/area_set.h"
+#include "tree/fault.h"
 #include "tree/names.h"
-#include "tree/walk.h"
 #include <inttypes.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <utlist.h>
 
@@ -13,7 +14,6 @@
 #define STEP_NS (200 * NS_PER_MS)
 /* So long without a file that arrives, while uploads are refused, and it is said. */
 #define STUCK_NS (10 * NS_PER_S)
-#define BATCH 64
 
 /* What is waited for, each by itself. */
 struct one {
@@ -233,7 +233,7 @@ static void serve_list(struct serve *v, bool json, struct control_reply *reply) 
 struct apply {
     struct waiting w;
     struct control_reply *reply;
-    uint64_t dir, seen, moved;
+    uint64_t seen, moved;
     int err;
     char *why; /* malloc'd */
 };
@@ -266,9 +266,17 @@ static bool wait_for_room(struct apply *a, size_t n) {
     return go_on(a);
 }
 
+/* Rows that are not here yet are fetched, and the call is made again. */
+#define HERE(t, r, call)                                                                                                           \
+    do {                                                                                                                           \
+        (r) = (call);                                                                                                              \
+    } while ((r) == -EINPROGRESS && ((r) = fault_wait_here(t)) == 0)
+
 static void apply_one(struct apply *a, uint64_t ino) {
+    struct tree *t = a->w.serve->session->tree;
     struct one *o = one_new(&a->w);
-    int r = tree_area_apply(a->w.serve->session->tree, ino, one_done, o, &o->wait);
+    int r;
+    HERE(t, r, tree_area_apply(t, ino, one_done, o, &o->wait));
     a->seen++;
     a->moved += r == 1;
     a->w.last = r == 1 ? env_mono(a->w.serve->session->env) : a->w.last;
@@ -278,24 +286,56 @@ static void apply_one(struct apply *a, uint64_t ino) {
         a->err = r;
 }
 
-static void apply_all(struct apply *a) {
-    struct tree *t = a->w.serve->session->tree;
-    struct walk walk = {.parent = a->dir};
-    bool end = false, end_here = false;
-    while (!end && !a->err) {
-        struct walk_file files[BATCH];
-        size_t n = walk_next(t, &walk, files, BATCH, &end);
-        for (size_t i = 0; i < n; i++) {
-            content_unref(files[i].content);
-            if (a->err || end_here)
-                continue;
-            if (!tree_is_below(t, files[i].parent, a->dir))
-                end_here = true; /* the walk has left it */
-            else if (wait_for_room(a, MOVING_MAX - 1))
-                apply_one(a, files[i].ino);
-        }
-        end = end || end_here || !tree_is_below(t, walk.parent, a->dir);
+/* Inodes still to be looked at; of a directory what is in it. */
+struct todo {
+    uint64_t *v;
+    size_t n, cap;
+};
+
+static void push(struct todo *l, uint64_t ino) {
+    if (l->n == l->cap) {
+        l->cap = MAX(64, 2 * l->cap);
+        l->v = xrealloc(l->v, l->cap * sizeof *l->v);
     }
+    l->v[l->n++] = ino;
+}
+
+struct lists {
+    struct todo dirs, files;
+};
+
+static bool take_entry(void *arg, const struct names_entry *e) {
+    struct lists *l = arg;
+    if (S_ISDIR(e->type))
+        push(&l->dirs, e->ino);
+    else if (S_ISREG(e->type))
+        push(&l->files, e->ino);
+    return true;
+}
+
+static int look_into(struct tree *t, uint64_t dir, struct lists *l) {
+    size_t dirs = l->dirs.n;
+    uint64_t above;
+    int r;
+    do {
+        l->dirs.n = dirs;
+        l->files.n = 0;
+        r = names_list(t, dir, take_entry, l, &above);
+    } while (r == -EINPROGRESS && (r = fault_wait_here(t)) == 0);
+    return r == -ESTALE || r == -ENOENT ? 0 : r; /* removed meanwhile */
+}
+
+static void apply_all(struct apply *a, uint64_t dir) {
+    struct lists l = {0};
+    push(&l.dirs, dir);
+    while (l.dirs.n && !a->err) {
+        a->err = look_into(a->w.serve->session->tree, l.dirs.v[--l.dirs.n], &l);
+        for (size_t i = 0; i < l.files.n && !a->err; i++)
+            if (wait_for_room(a, MOVING_MAX - 1))
+                apply_one(a, l.files.v[i]);
+    }
+    free(l.dirs.v);
+    free(l.files.v);
     if (!a->err)
         wait_for_room(a, 0);
 }
@@ -306,7 +346,7 @@ static int find_path(struct tree *t, const char *path, struct attr *ret) {
     while (r == 0 && *path) {
         size_t n = strcspn(path, "/");
         if (n)
-            r = names_lookup(t, ret->ino, path, n, ret);
+            HERE(t, r, names_lookup(t, ret->ino, path, n, ret));
         path += n + (path[n] == '/');
     }
     return r;
@@ -321,10 +361,9 @@ static void serve_apply(struct serve *v, const char *args, struct control_reply 
         control_say(reply, "error %s: %s", path ? path : "that is not a path", strerror(-r));
         return;
     }
-    a.dir = at.ino;
     waiting_init(&a.w, v);
     if (S_ISDIR(at.mode))
-        apply_all(&a);
+        apply_all(&a, at.ino);
     else if ((apply_one(&a, at.ino), !a.err))
         wait_for_room(&a, 0);
     waiting_end(&a.w);

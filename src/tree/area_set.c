@@ -262,11 +262,3 @@ int tree_area_apply(struct tree *t, uint64_t ino, void (*done)(void *arg, int er
     tree_unlock(t);
     return r;
 }
-
-bool tree_is_below(struct tree *t, uint64_t at, uint64_t dir) {
-    tree_lock(t);
-    for (int depth = 0; at && at != dir && at != ROOT_INO && depth < DEPTH_MAX; depth++)
-        at = rows_v_parent(t, at);
-    tree_unlock(t);
-    return at == dir;
-}

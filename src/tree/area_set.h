@@ -33,8 +33,6 @@ void tree_area_list(struct tree *, void (*each)(void *arg, const struct area *),
 /* Brings one file home, as rules and names are now. 1: it moves, and *ret is the wait for it (done(0): it is there; else as tree_sync()), or NULL: it has been there already. 0: nothing to do. With
  * the lock. */
 int tree_area_apply(struct tree *, uint64_t ino, void (*done)(void *arg, int err), void *arg, struct tree_wait **ret) ATTR_WARN_UNUSED;
-/* Whether the directory `at` is `dir`, or lies in it. With the lock. */
-bool tree_is_below(struct tree *, uint64_t at, uint64_t dir);
 /* After tree_start(): whether this host can use every area. -EINVAL with a sentence: the mount is refused. */
 int tree_area_check(struct tree *, struct buf *why) ATTR_WARN_UNUSED;
 

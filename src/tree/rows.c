@@ -168,6 +168,7 @@ int rows_c_set_state(struct tree *t, const char *key, const void *item, size_t n
     int r = rows_c_state(t, key, &old);
     if (r < 0)
         return r;
+    t->areas_known = false;
     if (r == 1)
         digest_state(t, false, key, old.data, old.len);
     if (!item)
