@@ -18,7 +18,7 @@
 
 struct init {
     const struct options *opt;
-    bool plain;
+    bool plain, open;
     struct loop *loop;
     struct env *env;
     struct store_pair stores;
@@ -133,7 +133,7 @@ static int put_superblock(struct init *in) {
     snprintf(user, sizeof user, "%u", (unsigned)getuid());
     return tree_init(in->env, in->stores.writer, in->keys, in->opt->prefix, in->id,
                      in->opt->host_label ? in->opt->host_label : host, pw ? pw->pw_name : user, getuid(),
-                     getgid(), &in->why);
+                     getgid(), in->open, &in->why);
 }
 
 /* The volume is there; whether this host can read it again is another question. */
@@ -166,6 +166,15 @@ static int make_volume(struct init *in) {
     return r;
 }
 
+/* Nothing is public that was not said to be; what the CDN does is not ours. */
+static void report_access(const struct init *in) {
+    if (in->open)
+        printf("Whoever has the link of a file in it may read the file: it is public, but for areas that are signed (assetfs area).\n");
+    else if (in->opt->cdn && !in->opt->cdn_key_file)
+        log_warning("nothing in this volume is public, but there is no cdn_key_file= to sign reads with: have the CDN refuse what is not signed and give one, or, "
+                    "where everybody may read, say so with assetfs init --public, or later for a part of it with assetfs area set PATH access=open");
+}
+
 static void report(const struct init *in) {
     char hex[33];
     hex_encode(in->id, sizeof in->id, hex);
@@ -178,10 +187,11 @@ static void report(const struct init *in) {
                "unreadable, for everybody\n"
                "and for good. On another host: assetfs key import %s\n",
                in->key_path, in->code, in->opt->volume);
+    report_access(in);
 }
 
-static int init_volume(const struct options *opt, bool plain) {
-    struct init in = {.opt = opt, .plain = plain, .why = BUF_INIT(65536)};
+static int init_volume(const struct options *opt, bool plain, bool open) {
+    struct init in = {.opt = opt, .plain = plain, .open = open, .why = BUF_INIT(65536)};
     int r = make_volume(&in);
     if (r == 0) {
         report(&in);
@@ -207,18 +217,19 @@ static int init_volume(const struct options *opt, bool plain) {
 
 static int run_init(int argc, char **argv) {
     CLEANUP_VOLUME_ARGS struct volume_args args;
-    bool plain = volume_args_take_flag(&argc, argv, "--plain");
+    bool plain = volume_args_take_flag(&argc, argv, "--plain"), open = volume_args_take_flag(&argc, argv, "--public");
     int status = volume_args_parse(&cmd_init, argc, argv, "", 0, &args);
-    return status == STATUS_DONE ? init_volume(&args.opt, plain) : status;
+    return status == STATUS_DONE ? init_volume(&args.opt, plain, open) : status;
 }
 
 const struct command cmd_init = {
     .name = "init",
-    .usage = "[-c FILE] [-o OPTION,...] [--plain] VOLUME",
+    .usage = "[-c FILE] [-o OPTION,...] [--plain] [--public] VOLUME",
     .summary = "make a new volume in a bucket, and its key",
     .help = "  -c FILE          read this configuration file instead of the default ones\n"
             "  -o OPTION,...    options, see below\n"
-            "  --plain          no key: names are readable for everybody who can read the bucket\n",
+            "  --plain          no key: names are readable for everybody who can read the bucket\n"
+            "  --public         whoever has the link of a file may read it, without a signature (assetfs area says so of parts)\n",
     .takes_options = true,
     .run = run_init,
 };

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "net/retry.h"
 #include "tree/apply.h"
+#include "tree/area.h"
 #include "tree/checkpoint.h"
 #include "tree/fault.h"
 #include "tree/news.h"
@@ -78,7 +79,9 @@ static bool is_any_error(int err) {
 
 int tree_init(struct env *env, struct store *writer, const struct keyring *keys, const char *prefix,
               const uint8_t volume_id[16], const char *host_label, const char *user_label, uint32_t root_uid,
-              uint32_t root_gid, struct buf *why) {
+              uint32_t root_gid, bool open, struct buf *why) {
+    CLEANUP_BUF struct buf rule = BUF_INIT(1024);
+    const struct area everybody = {.path = (char *)"", .access = AREA_OPEN};
     struct set_digest empty = {0};
     uint8_t salt[SEAL_SALT_SIZE];
     struct entry e = {.sequence = 1, .session = 1, .has_volume = true};
@@ -92,6 +95,14 @@ int tree_init(struct env *env, struct store *writer, const struct keyring *keys,
     set_digest_value(&empty, e.tree);
     env_random(env, e.nonce, NONCE_SIZE);
     env_random(env, salt, sizeof salt);
+    area_encode(&everybody, &rule);
+    struct state_edit edit = {.key = (char *)AREA_STATE, .now = rule.data, .now_len = rule.len};
+    struct change change = {.states = &edit, .n_states = 1};
+    if (open) {
+        e.changes = &change;
+        e.n_changes = 1;
+        e.ro_compat = FEATURE_AREAS;
+    }
     CLEANUP_BUF struct buf sealed = BUF_INIT(ENTRY_MAX);
     CLEANUP_FREE char *key = entry_key(prefix, 1);
     int r = entry_seal(&e, keys, prefix, salt, &sealed);

@@ -124,9 +124,11 @@ void tree_checkpoint_look(struct tree *, uint64_t round, struct tree_checkpoint 
 /* The newest n entries as JSON lines, newest first (assetfs log). each() runs in the caller's thread. Blocks on the network. */
 int tree_log(struct tree *, unsigned n, void (*each)(void *arg, const char *json), void *arg);
 
-/* Makes a new volume: puts entry 1. Blocks (not on the loop). keys: empty for --plain. -EEXIST: there is a volume already. */
+/* Makes a new volume: puts entry 1. Blocks (not on the loop). keys: empty for --plain. open: what lies in no other area may be read by everybody who has its link (area.h).
+ * -EEXIST: there is a volume already. */
 int tree_init(struct env *, struct store *writer, const struct keyring *, const char *prefix, const uint8_t volume_id[16],
-              const char *host_label, const char *user_label, uint32_t root_uid, uint32_t root_gid, struct buf *why) ATTR_WARN_UNUSED;
+              const char *host_label, const char *user_label, uint32_t root_uid, uint32_t root_gid, bool open, struct buf *why)
+    ATTR_WARN_UNUSED;
 /* Reads only the header of entry 1 (unsealed part): which key id; *ret_plain. Blocks. -ENOENT: no volume there, -EMEDIUMTYPE: something else. */
 int tree_peek(struct env *, struct store *reader, const char *prefix, bool *ret_plain, uint8_t ret_key_id[SEAL_KEY_ID_SIZE],
               struct buf *why) ATTR_WARN_UNUSED;

@@ -38,7 +38,7 @@ void tree_box_init(struct sim *sim, struct mem_bucket *bucket) {
     struct env *env = sim_env_new(sim, 0);
     struct store *store = store_mem_new(bucket, env, NULL);
     struct keyring *keys = tree_box_keys();
-    int r = tree_init(env, store, keys, ".assetfs", id, "init", "tester", 0, 0, &why);
+    int r = tree_init(env, store, keys, ".assetfs", id, "init", "tester", 0, 0, false, &why);
     if (r < 0)
         die("no volume: %s", buf_str(&why));
     keyring_free(keys);
