@@ -170,7 +170,7 @@ static void a_last_line_too_long_for_the_buffer_is_told(void **state) {
 
 static void a_request_too_long_is_refused(void **state) {
     struct fixture *f = *state;
-    char request[6000];
+    char request[40000];
     memset(request, 'r', sizeof request - 1);
     request[sizeof request - 1] = '\0';
     assert_int_equal(ask(f, request), 0);
