@@ -16,7 +16,7 @@ enum durability { DURABILITY_BUCKET, DURABILITY_CLOSE, DURABILITY_LOCAL };
 
 /*   field          type      name             default     argument  help */
 #define OPTIONS(X)                                                                                                                  \
-    X(key_file,       PATH,     "key_file",       NULL,     "FILE",     "the volume key (default: found by its id in $XDG_CONFIG_HOME/assetfs/keys)")  \
+    X(key_file,       PATH,     "key_file",       NULL,     "FILE",     "the volume key, and on further lines those of rotations (default: found by their ids in $XDG_CONFIG_HOME/assetfs/keys)")  \
     X(cache_dir,      PATH,     "cache_dir",      NULL,     "DIR",      "local state of this volume (default: $XDG_CACHE_HOME/assetfs/<volume id>)")  \
     X(cache_size,     SIZE,     "cache_size",     "20G",    "SIZE",     "largest size of the block cache")                           \
     X(min_free,       SIZE,     "min_free",       "1G",     "SIZE",     "space to leave free on the disk of the local state")        \

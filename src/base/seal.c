@@ -5,16 +5,17 @@
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
+#include <stdatomic.h>
 #include <utlist.h>
 
 #define NONCE_SIZE 12
 
-/* The newest key first. */
+/* The newest key first. A key never changes and stays until the ring goes: who reads the list needs no lock, and sees those that were there. */
 struct keyring {
     struct ring_key {
         struct ring_key *next;
         uint8_t key[SEAL_KEY_SIZE], id[SEAL_KEY_ID_SIZE];
-    } * keys;
+    } *_Atomic keys;
 };
 
 /* Fetched once for the process, never freed. */
@@ -97,7 +98,9 @@ void keyring_add(struct keyring *ring, const uint8_t key[SEAL_KEY_SIZE]) {
     struct ring_key *k = xcalloc(1, sizeof *k);
     memcpy(k->key, key, SEAL_KEY_SIZE);
     seal_key_id(key, k->id);
-    LL_PREPEND(ring->keys, k);
+    k->next = atomic_load(&ring->keys);
+    while (!atomic_compare_exchange_weak(&ring->keys, &k->next, k))
+        ;
 }
 
 static const struct ring_key *find_key(const struct keyring *ring, const uint8_t id[SEAL_KEY_ID_SIZE]) {

@@ -23,7 +23,7 @@ enum { SEAL_FORMAT_SEALED = 1, SEAL_FORMAT_PLAIN = 2 };
 #define SEAL_TAG_SIZE 16
 #define SEAL_OVERHEAD (SEAL_HEADER_SIZE + SEAL_TAG_SIZE)
 
-/* The volume keys a host knows; the last one added seals. Zeroed when freed. Read-only while shared by threads. */
+/* The volume keys a host knows; the last one added seals. Zeroed when freed. Keys may be added while others use the ring. */
 struct keyring;
 struct keyring *keyring_new(void);                /* empty: a plain volume */
 struct keyring *keyring_free(struct keyring *);   /* NULL-safe; wipes */

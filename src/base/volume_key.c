@@ -155,6 +155,9 @@ int volume_key_save(const char *path, const uint8_t key[SEAL_KEY_SIZE]) {
     return file_sync_dir(dir);
 }
 
+/* Of a key file: a code for each time the key was rotated. */
+#define FILE_BYTES_MAX 8192
+
 /* The whole file as a string; -EINVAL if it is too long to be a code. */
 static int read_text(int fd, char *ret, size_t size) {
     size_t n = 0;
@@ -173,7 +176,26 @@ static int read_text(int fd, char *ret, size_t size) {
     return -EINVAL;
 }
 
-int volume_key_load(const char *path, uint8_t ret[SEAL_KEY_SIZE]) {
+/* Each code of the file, until `id` is found; without one the first. */
+static int pick_key(char *text, const uint8_t *id, uint8_t ret[SEAL_KEY_SIZE]) {
+    char *rest = NULL;
+    int r = -EINVAL;
+    for (char *line = strtok_r(text, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest)) {
+        uint8_t key_id[SEAL_KEY_ID_SIZE];
+        if (!line[strspn(line, " \t")])
+            continue;
+        r = volume_key_parse(line, ret);
+        if (r < 0 || !id)
+            return r;
+        seal_key_id(ret, key_id);
+        if (!memcmp(key_id, id, sizeof key_id))
+            return 0;
+        r = -ENOKEY;
+    }
+    return r;
+}
+
+static int load(const char *path, const uint8_t *id, uint8_t ret[SEAL_KEY_SIZE]) {
     CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
         return -errno;
@@ -182,12 +204,22 @@ int volume_key_load(const char *path, uint8_t ret[SEAL_KEY_SIZE]) {
         return -errno;
     if (st.st_mode & 077)
         return -EPERM;
-    char text[512];
+    char text[FILE_BYTES_MAX];
     int r = read_text(fd, text, sizeof text);
     if (r == 0)
-        r = volume_key_parse(text, ret);
+        r = pick_key(text, id, ret);
     OPENSSL_cleanse(text, sizeof text);
+    if (r < 0)
+        OPENSSL_cleanse(ret, SEAL_KEY_SIZE);
     return r;
+}
+
+int volume_key_load(const char *path, uint8_t ret[SEAL_KEY_SIZE]) {
+    return load(path, NULL, ret);
+}
+
+int volume_key_load_id(const char *path, const uint8_t id[SEAL_KEY_ID_SIZE], uint8_t ret[SEAL_KEY_SIZE]) {
+    return load(path, id, ret);
 }
 
 /* The XDG rules: a variable that is empty or no absolute path counts as not set. */
@@ -201,16 +233,8 @@ char *volume_key_dir(void) {
 }
 
 static bool holds_key(const char *path, const uint8_t id[SEAL_KEY_ID_SIZE], uint8_t ret[SEAL_KEY_SIZE]) {
-    uint8_t key[SEAL_KEY_SIZE], key_id[SEAL_KEY_ID_SIZE];
     struct stat st;
-    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || volume_key_load(path, key) < 0)
-        return false;
-    seal_key_id(key, key_id);
-    bool found = memcmp(key_id, id, SEAL_KEY_ID_SIZE) == 0;
-    if (found)
-        memcpy(ret, key, SEAL_KEY_SIZE);
-    OPENSSL_cleanse(key, sizeof key);
-    return found;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && volume_key_load_id(path, id, ret) == 0;
 }
 
 int volume_key_find(const char *dir, const uint8_t id[SEAL_KEY_ID_SIZE], uint8_t ret[SEAL_KEY_SIZE],

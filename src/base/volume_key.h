@@ -20,8 +20,11 @@ void volume_key_code(const uint8_t key[SEAL_KEY_SIZE], char ret[VOLUME_KEY_CODE_
 int volume_key_parse(const char *code, uint8_t ret[SEAL_KEY_SIZE]) ATTR_WARN_UNUSED;
 /* Writes the code and a newline, atomically, 0600, making missing parent directories 0700. Never replaces: -EEXIST. */
 int volume_key_save(const char *path, const uint8_t key[SEAL_KEY_SIZE]) ATTR_WARN_UNUSED;
-/* -ENOENT; -EPERM: readable by group or others (the caller says: chmod 600); -EINVAL, -EBADMSG as above. */
+/* The first key of a file that may hold several, one code a line (after a rotation). -ENOENT; -EPERM: readable by group or others (the caller says: chmod 600); -EINVAL,
+ * -EBADMSG as above. */
 int volume_key_load(const char *path, uint8_t ret[SEAL_KEY_SIZE]) ATTR_WARN_UNUSED;
+/* The one with this id. -ENOKEY: it holds others; else as volume_key_load(). */
+int volume_key_load_id(const char *path, const uint8_t id[SEAL_KEY_ID_SIZE], uint8_t ret[SEAL_KEY_SIZE]) ATTR_WARN_UNUSED;
 /* "$XDG_CONFIG_HOME/assetfs/keys", else "$HOME/.config/assetfs/keys"; malloc'd; NULL if neither variable is set. */
 char *volume_key_dir(void);
 /* Looks through the key directory for the key with this id; its file's path to ret_path (malloc'd, may be NULL).

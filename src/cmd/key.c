@@ -8,10 +8,12 @@
 #include "base/volume_key.h"
 #include "cmd/command.h"
 #include "cmd/volume_args.h"
+#include "fs/control.h"
 #include "fs/volume.h"
 #include "store/open.h"
 #include "tree/tree.h"
 #include <openssl/crypto.h>
+#include <sys/random.h>
 #include <termios.h>
 
 /* What the bucket (or, without it, this host's memory) says of the volume's key. 0; 1 when nobody knows; or a
@@ -56,6 +58,17 @@ static int show(const struct options *opt) {
         return complain(&why, r);
     volume_key_code(key, code);
     printf("%s\n", code);
+    struct volume known;
+    if (volume_recall(opt, &known) == 0) { /* those of rotations, as far as this host has seen them */
+        for (size_t i = 0; i < known.n_rotated; i++) {
+            memcpy(v.key_id, known.rotated[i], sizeof v.key_id);
+            if (volume_load_key(&v, opt, key, NULL, &why) < 0)
+                continue;
+            volume_key_code(key, code);
+            printf("%s\n", code);
+        }
+        volume_free(&known);
+    }
     OPENSSL_cleanse(key, sizeof key);
     OPENSSL_cleanse(code, sizeof code);
     return STATUS_DONE;
@@ -132,11 +145,11 @@ static int check_fits(const struct options *opt, const uint8_t id[SEAL_KEY_ID_SI
         return STATUS_DONE;
     hex_encode(id, SEAL_KEY_ID_SIZE, has);
     hex_encode(v.key_id, sizeof v.key_id, needs);
-    log_error("this is the code of key %s, but %s is sealed under key %s", has, opt->url, needs);
+    log_error("this is the code of key %s, but %s is sealed under key %s; is it of a rotation? Then: assetfs key import --new", has, opt->url, needs);
     return STATUS_FAILED;
 }
 
-static int import(const struct options *opt) {
+static int import(const struct options *opt, bool rotated) {
     char code[512];
     uint8_t key[SEAL_KEY_SIZE], id[SEAL_KEY_ID_SIZE];
     int status = STATUS_FAILED;
@@ -144,7 +157,7 @@ static int import(const struct options *opt) {
         log_error("a recovery code was expected on standard input");
     else if (parse_code(code, key) == 0) {
         seal_key_id(key, id);
-        status = check_fits(opt, id);
+        status = rotated ? STATUS_DONE : check_fits(opt, id);
         if (status == STATUS_DONE)
             status = save(opt, key, id);
     }
@@ -153,22 +166,114 @@ static int import(const struct options *opt) {
     return status;
 }
 
+/* A key that no volume uses yet, for a rotation: kept under its own id. */
+static int make_key(char hex[2 * SEAL_KEY_ID_SIZE + 1], char **ret_path) {
+    uint8_t key[SEAL_KEY_SIZE], id[SEAL_KEY_ID_SIZE];
+    char code[VOLUME_KEY_CODE_SIZE];
+    CLEANUP_FREE char *dir = volume_key_dir();
+    if (getrandom(key, sizeof key, 0) != sizeof key) {
+        log_error("there are no random numbers");
+        return STATUS_FAILED;
+    }
+    seal_key_id(key, id);
+    hex_encode(id, sizeof id, hex);
+    *ret_path = dir ? xasprintf("%s/%s", dir, hex) : NULL;
+    int r = dir ? volume_key_save(*ret_path, key) : -ENOENT;
+    if (r < 0) {
+        log_error("the key cannot be saved%s%s: %s", dir ? " as " : "", dir ? *ret_path : "", dir ? strerror(-r) : "set HOME or XDG_CONFIG_HOME");
+    } else {
+        volume_key_code(key, code);
+        printf("Key %s is in %s. Its recovery code is\n\n    %s\n\n", hex, *ret_path, code);
+    }
+    OPENSSL_cleanse(key, sizeof key);
+    OPENSSL_cleanse(code, sizeof code);
+    return r < 0 ? STATUS_FAILED : STATUS_DONE;
+}
+
+static int new_key(void) {
+    char hex[2 * SEAL_KEY_ID_SIZE + 1];
+    CLEANUP_FREE char *path = NULL;
+    int status = make_key(hex, &path);
+    if (status == STATUS_DONE)
+        printf("No volume uses it yet. Bring it to the volume's other hosts (assetfs key import --new VOLUME), then take it into use:\n"
+               "assetfs key rotate --key %s MOUNTPOINT\n",
+               hex);
+    return status;
+}
+
+/* hex NULL: with a new one. */
+static int rotate(const char *mountpoint, const char *hex) {
+    char made[2 * SEAL_KEY_ID_SIZE + 1];
+    CLEANUP_FREE char *socket = NULL, *path = NULL;
+    CLEANUP_BUF struct buf last = BUF_INIT(65536);
+    if (command_find_mount(mountpoint, &socket) < 0)
+        return STATUS_FAILED;
+    int status = hex ? STATUS_DONE : make_key(made, &path);
+    if (status != STATUS_DONE)
+        return status;
+    CLEANUP_FREE char *request = xasprintf("rotate %s", hex ? hex : made);
+    int r = control_ask(socket, request, NULL, NULL, &last);
+    const char *text = last.len ? buf_str(&last) : "";
+    if (r == 0 && !strcmp(text, "done")) {
+        printf("The volume's names are sealed under it from now on; what was written before stays under the keys before, which are still needed.\n"
+               "Hosts that do not have it are read-only until they do: assetfs key import --new VOLUME\n");
+        return STATUS_DONE;
+    }
+    if (r == 0 && !strncmp(text, "left ", 5)) {
+        log_warning("not durable yet: the key is announced as soon as the bucket answers");
+        return STATUS_NOT_DURABLE;
+    }
+    if (path && r == 0)
+        unlink(path); /* refused: nobody will ever want it */
+    return command_ask_error(mountpoint, r == 0 ? -EREMOTEIO : r, r == 0 && !strncmp(text, "error ", 6) ? text + 6 : text);
+}
+
+static int run_rotate(int argc, char **argv) {
+    const char *hex = NULL;
+    uint8_t id[SEAL_KEY_ID_SIZE];
+    if (argc == 4 && !strcmp(argv[1], "--key"))
+        hex = argv[2];
+    else if (argc != 2 || argv[1][0] == '-')
+        return command_usage_error(&cmd_key, "expected a mountpoint");
+    if (hex && hex_decode(hex, id, sizeof id) < 0)
+        return command_usage_error(&cmd_key, "%s is not the id of a key: 16 hexadecimal digits were expected", hex);
+    return rotate(argv[argc - 1], hex);
+}
+
+/* import --new: the code of a key that the bucket's first entry does not know. */
+static bool take_new(int *argc, char **argv) {
+    if (*argc < 3 || strcmp(argv[2], "--new"))
+        return false;
+    memmove(argv + 2, argv + 3, (size_t)(*argc - 2) * sizeof *argv); /* with the NULL at its end */
+    --*argc;
+    return true;
+}
+
 static int run_key(int argc, char **argv) {
     CLEANUP_VOLUME_ARGS struct volume_args args = {0};
-    if (argc < 2 || (strcmp(argv[1], "show") && strcmp(argv[1], "import")))
-        return command_usage_error(&cmd_key, "expected show or import");
+    const char *what = argc < 2 ? "" : argv[1];
+    if (!strcmp(what, "rotate"))
+        return run_rotate(argc - 1, argv + 1);
+    if (!strcmp(what, "new") && argc == 2)
+        return new_key();
+    if (strcmp(what, "show") && strcmp(what, "import"))
+        return command_usage_error(&cmd_key, "expected show, import, new or rotate");
+    bool rotated = !strcmp(what, "import") && take_new(&argc, argv);
     int status = volume_args_parse(&cmd_key, argc - 1, argv + 1, "", 0, &args);
     if (status != STATUS_DONE)
         return status;
-    return strcmp(argv[1], "show") ? import(&args.opt) : show(&args.opt);
+    return strcmp(what, "show") ? import(&args.opt, rotated) : show(&args.opt);
 }
 
 const struct command cmd_key = {
     .name = "key",
-    .usage = "show|import [-c FILE] [-o OPTION,...] VOLUME",
-    .summary = "print a volume's recovery code, or read it on another host",
+    .usage = "show|import [--new] [-c FILE] [-o OPTION,...] VOLUME | new | rotate [--key ID] MOUNTPOINT",
+    .summary = "print a volume's recovery code, read it on another host, or rotate the key",
     .help = "  show             print the recovery code: whoever has it can read all names of the volume\n"
             "  import           read a recovery code from standard input and keep the key on this host\n"
+            "  import --new     the same for a key that a rotation has brought, or is to bring\n"
+            "  new              make a key for a later rotation, and print its recovery code\n"
+            "  rotate           seal what is written from now on under a new key, or under --key ID\n"
             "  -c FILE          read this configuration file instead of the default ones\n"
             "  -o OPTION,...    options, see below\n",
     .takes_options = true,

@@ -19,6 +19,7 @@
  *   area set PATH WORDS    sets a rule (tree/area.h has the words; the path is quoted like them): "progress" lines, then "done [SENTENCE]" when it is in the bucket
  *   area remove PATH       likewise
  *   area apply PATH        brings older objects home: "progress FILES MOVED" lines, then "done FILES MOVED"
+ *   rotate KEY-ID          announces a volume key that the mount can find, waits until that is durable, then "done" or "left 0 0 SENTENCE"
  *   error SENTENCE         anything that went wrong
  *
  * TIMEOUT_MS "-": sync waits without limit, drain for the option drain_timeout. In "progress", FILES are not durable yet, and BYTES of TOTAL_BYTES are (of what the wait

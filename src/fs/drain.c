@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "fs/drain.h"
+#include "tree/area_set.h"
 #include <time.h>
 
 #define STEP_NS (100 * NS_PER_MS)
@@ -69,7 +70,9 @@ static void cancel_and_wait(struct drain *d, struct env *env) {
         pthread_cond_wait(&d->changed, &d->mutex);
 }
 
-int drain_wait(struct tree *tree, struct env *env, int64_t timeout_ns, drain_progress progress, void *arg) {
+typedef struct tree_wait *(*begin_fn)(struct tree *, void (*done)(void *arg, int err), void *arg);
+
+static int wait_for(begin_fn begin, struct tree *tree, struct env *env, int64_t timeout_ns, drain_progress progress, void *arg) {
     struct drain d = {.tree = tree};
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -79,7 +82,7 @@ int drain_wait(struct tree *tree, struct env *env, int64_t timeout_ns, drain_pro
     pthread_mutex_init(&d.mutex, NULL);
     int64_t began = env_mono(env), left = timeout_ns;
     int r = 0;
-    d.wait = tree_sync(tree, on_done, &d);
+    d.wait = begin(tree, on_done, &d);
     while (r == 0 && !wait_done(&d, timeout_ns < 0 ? STEP_NS : MIN(left, STEP_NS))) {
         left = timeout_ns - (env_mono(env) - began);
         if (timeout_ns >= 0 && left <= 0)
@@ -94,4 +97,19 @@ int drain_wait(struct tree *tree, struct env *env, int64_t timeout_ns, drain_pro
     pthread_mutex_destroy(&d.mutex);
     pthread_cond_destroy(&d.changed);
     return r;
+}
+
+int drain_wait(struct tree *tree, struct env *env, int64_t timeout_ns, drain_progress progress, void *arg) {
+    return wait_for(tree_sync, tree, env, timeout_ns, progress, arg);
+}
+
+static struct tree_wait *begin_state(struct tree *tree, void (*done)(void *arg, int err), void *arg) {
+    struct tree_wait *w = tree_state_sync(tree, done, arg);
+    if (!w)
+        done(arg, 0);
+    return w;
+}
+
+int drain_wait_state(struct tree *tree, struct env *env, int64_t timeout_ns) {
+    return wait_for(begin_state, tree, env, timeout_ns, NULL, NULL);
 }

@@ -177,6 +177,20 @@ static const char *user_label(char *room, size_t size) {
     return room;
 }
 
+static bool take_key(void *arg, const uint8_t id[SEAL_KEY_ID_SIZE]) {
+    struct mount *m = arg;
+    if (!volume_take_key(m->opt, id, m->volume.keys))
+        return false;
+    volume_add_rotated(&m->volume, id);
+    volume_remember(&m->volume, m->opt, m->state.path);
+    return true;
+}
+
+static bool has_key(void *arg, const uint8_t id[SEAL_KEY_ID_SIZE]) {
+    struct mount *m = arg;
+    return volume_take_key(m->opt, id, NULL);
+}
+
 static int open_tree(struct mount *m) {
     const struct options *opt = m->opt;
     char host[HOST_NAME_MAX + 1] = "", user[256];
@@ -209,6 +223,9 @@ static int open_tree(struct mount *m) {
                                  .at = m->past,
                                  .names = m->names,
                                  .mime = m->mime,
+                                 .take_key = take_key,
+                                 .has_key = has_key,
+                                 .key_arg = m,
                                  .hooks = session_hooks(m->session)};
     block_signals(false); /* the next two may take a while */
     r = tree_open(&config, &m->tree, &m->why);

@@ -5,6 +5,7 @@
 #include "fs/serve_links.h"
 #include "fs/serve_area.h"
 #include "fs/status.h"
+#include "tree/key_set.h"
 #include <inttypes.h>
 
 /* A drain is followed by an unmount. Where none follows and nobody says "resume", changes are accepted again
@@ -157,6 +158,20 @@ static void serve_log(struct serve *v, const char *args, struct control_reply *r
         control_say(reply, "done");
 }
 
+static void serve_rotate(struct serve *v, const char *hex, struct control_reply *reply) {
+    struct session *s = v->session;
+    CLEANUP_BUF struct buf why = BUF_INIT(65536);
+    uint8_t id[SEAL_KEY_ID_SIZE];
+    if (hex_decode(hex, id, sizeof id) < 0)
+        control_say(reply, "error the id of a key was expected, not %.100s", hex);
+    else if (tree_key_rotate(s->tree, id, &why) < 0)
+        control_say(reply, "error %s", buf_str(&why));
+    else if (drain_wait_state(s->tree, s->env, s->opt->fsync_timeout) < 0)
+        control_say(reply, "left 0 0 it is announced as soon as the bucket answers");
+    else
+        control_say(reply, "done");
+}
+
 void serve_request(void *arg, const char *request, struct control_reply *reply) {
     struct serve *v = arg;
     const char *space = strchr(request, ' '), *rest = space ? space + 1 : "";
@@ -175,6 +190,8 @@ void serve_request(void *arg, const char *request, struct control_reply *reply) 
         serve_changes(v->session, rest, reply);
     else if (n == 4 && !memcmp(request, "area", n))
         serve_area(v, rest, reply);
+    else if (n == 6 && !memcmp(request, "rotate", n))
+        serve_rotate(v, rest, reply);
     else if (n == 6 && !memcmp(request, "resume", n)) {
         session_refuse_changes(v->session, 0);
         control_say(reply, "done");

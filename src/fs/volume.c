@@ -9,6 +9,7 @@
 
 void volume_free(struct volume *v) {
     keyring_free(v->keys);
+    free(v->rotated);
     *v = (struct volume){0};
 }
 
@@ -37,6 +38,23 @@ static char *line_of(const char *text, const char *word) {
     return NULL;
 }
 
+void volume_add_rotated(struct volume *v, const uint8_t id[SEAL_KEY_ID_SIZE]) {
+    for (size_t i = 0; i < v->n_rotated; i++)
+        if (!memcmp(v->rotated[i], id, SEAL_KEY_ID_SIZE))
+            return;
+    v->rotated = xrealloc(v->rotated, (v->n_rotated + 1) * sizeof *v->rotated);
+    memcpy(v->rotated[v->n_rotated++], id, SEAL_KEY_ID_SIZE);
+}
+
+static void parse_rotated(const char *text, struct volume *ret) {
+    for (const char *p = text; p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL) {
+        uint8_t id[SEAL_KEY_ID_SIZE];
+        char hex[2 * SEAL_KEY_ID_SIZE + 1] = "";
+        if (sscanf(p, "rotated %16[0-9a-f]", hex) == 1 && hex_decode(hex, id, sizeof id) == 0)
+            volume_add_rotated(ret, id);
+    }
+}
+
 static int parse_memory(const char *text, const struct options *opt, struct volume *ret) {
     CLEANUP_FREE char *url = line_of(text, "url"), *prefix = line_of(text, "prefix"),
                       *place = line_of(text, "place"), *volume = line_of(text, "volume"),
@@ -49,6 +67,7 @@ static int parse_memory(const char *text, const struct options *opt, struct volu
     if (!ret->plain && hex_decode(key, ret->key_id, sizeof ret->key_id) < 0)
         return -ENOENT;
     set_id(ret, id);
+    parse_rotated(text, ret);
     return 0;
 }
 
@@ -87,6 +106,10 @@ void volume_remember(const struct volume *v, const struct options *opt, const ch
     if (*place)
         buf_printf(&text, "place %s\n", place);
     buf_printf(&text, "volume %s\nkey %s\n", v->id_hex, key);
+    for (size_t i = 0; i < v->n_rotated; i++) {
+        hex_encode(v->rotated[i], SEAL_KEY_ID_SIZE, key);
+        buf_printf(&text, "rotated %s\n", key);
+    }
     CLEANUP_FREE char *by_url = memory_path(opt), *root = state_dir_root();
     CLEANUP_FREE char *dir = root ? xasprintf("%s/volumes", root) : NULL;
     CLEANUP_FREE char *by_dir = xasprintf("%s/volume", state_dir);
@@ -127,12 +150,15 @@ static int explain_key_file(int err, const char *path, struct buf *why) {
 
 static int load_named(const struct volume *v, const char *path, uint8_t ret[SEAL_KEY_SIZE], struct buf *why) {
     uint8_t id[SEAL_KEY_ID_SIZE];
-    int r = volume_key_load(path, ret);
+    int r = volume_key_load_id(path, v->key_id, ret);
+    if (r == 0)
+        return 0;
+    if (r == -ENOKEY)
+        r = volume_key_load(path, ret);
     if (r < 0)
         return explain_key_file(r, path, why);
     seal_key_id(ret, id);
-    if (!memcmp(id, v->key_id, sizeof id))
-        return 0;
+    OPENSSL_cleanse(ret, SEAL_KEY_SIZE);
     char has[17], needs[17];
     hex_encode(id, sizeof id, has);
     hex_encode(v->key_id, sizeof v->key_id, needs);
@@ -161,6 +187,16 @@ int volume_load_key(const struct volume *v, const struct options *opt, uint8_t r
                "printed, or give key_file=",
                needs, opt->volume);
     return -ENOKEY;
+}
+
+bool volume_take_key(const struct options *opt, const uint8_t id[SEAL_KEY_ID_SIZE], struct keyring *ring) {
+    uint8_t key[SEAL_KEY_SIZE];
+    CLEANUP_FREE char *dir = volume_key_dir();
+    bool found = (opt->key_file && volume_key_load_id(opt->key_file, id, key) == 0) || (dir && volume_key_find(dir, id, key, NULL) == 0);
+    if (found && ring)
+        keyring_add(ring, key);
+    OPENSSL_cleanse(key, sizeof key);
+    return found;
 }
 
 static int load_keys(struct volume *v, const struct options *opt, struct buf *why) {

@@ -11,6 +11,7 @@
  *     place ...                       (store_place(); not for a directory)
  *     volume 0123456789abcdef0123456789abcdef
  *     key 0123456789abcdef            ("-" for a plain volume)
+ *     rotated 0123456789abcdef        (any number)
  */
 #ifndef ASSETFS_VOLUME_H
 #define ASSETFS_VOLUME_H
@@ -23,6 +24,8 @@ struct volume {
     struct keyring *keys; /* empty for a plain volume */
     bool plain;
     uint8_t key_id[SEAL_KEY_ID_SIZE];
+    uint8_t (*rotated)[SEAL_KEY_ID_SIZE]; /* the keys that rotations have taken into use, as far as this host has seen */
+    size_t n_rotated;
     uint8_t id[16];
     char id_hex[33];
     bool remembered; /* the bucket was not asked, or did not answer */
@@ -47,5 +50,10 @@ int volume_state_path(const struct volume *, const struct options *, char **ret,
  * -ENOKEY with a sentence. */
 int volume_load_key(const struct volume *, const struct options *, uint8_t ret[SEAL_KEY_SIZE],
                     char **ret_path, struct buf *why) ATTR_WARN_UNUSED;
+/* A key that a rotation has taken into use: looked for in the file of key_file=, then in the key directory, both as they are now, and put on the ring, as the one that seals (ring may be NULL: only
+ * looked for). */
+bool volume_take_key(const struct options *, const uint8_t id[SEAL_KEY_ID_SIZE], struct keyring *ring);
+/* To be remembered. */
+void volume_add_rotated(struct volume *, const uint8_t id[SEAL_KEY_ID_SIZE]);
 
 #endif

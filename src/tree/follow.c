@@ -13,6 +13,7 @@
 #include "tree/deferred.h"
 #include "tree/fault.h"
 #include "tree/home.h"
+#include "tree/key_set.h"
 #include "tree/local.h"
 #include "tree/news.h"
 #include "tree/volume_state.h"
@@ -195,11 +196,11 @@ static bool is_announced(struct tree *t, const void *p, size_t n) {
     return rows_c_state(t, key, &item) != 0;
 }
 
-static int refuse(struct tree *t, uint64_t seq, int r) {
-    if (r == -ENOKEY)
-        tree_stop(t, "journal entry %" PRIu64 " is sealed under a volume key this host does not have; import it with `assetfs key import` "
-                     "and mount again",
-                  seq);
+static int refuse(struct tree *t, uint64_t seq, int r, const void *p, size_t n) {
+    uint8_t id[SEAL_KEY_ID_SIZE];
+    int format;
+    if (r == -ENOKEY && seal_peek(p, n, &format, id) == 0)
+        key_set_missing(t, id);
     else if (r == -EPROTONOSUPPORT)
         tree_stop(t, "journal entry %" PRIu64 " is of a newer format; install a newer assetfs", seq);
     return r;
@@ -216,7 +217,7 @@ int follow_take(struct tree *t, uint64_t seq, const void *p, size_t n) {
     if (r == -ENOKEY && seq > 1 && !is_announced(t, p, n))
         r = -EBADMSG;
     if (r < 0)
-        return refuse(t, seq, r);
+        return refuse(t, seq, r, p, n);
     bool ours = commit_is_ours(t, &e);
     struct follow_head before;
     follow_keep(t, &before);
@@ -236,6 +237,7 @@ int follow_take(struct tree *t, uint64_t seq, const void *p, size_t n) {
             file_named_again(t);
             note_changes(t, &b);
         }
+        key_set_applied(t, &e);
         counter_add(t->cfg.counters, COUNTER_ENTRIES_APPLIED, 1);
         t->head = MAX(t->head, seq);
     }
@@ -539,6 +541,7 @@ static void next_done(void *arg, const struct store_got *got) {
 static void read_next(struct tree *t) {
     CLEANUP_FREE char *key = entry_key(t->cfg.prefix, t->seq + 1);
     t->reading_seq = t->seq + 1;
+    key_set_retry(t);
     store_get_range(t->cfg.reader, key, 0, 0, STORE_FRESH, next_done, t);
 }
 

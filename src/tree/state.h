@@ -201,6 +201,8 @@ struct tree {
     int64_t witness_at;        /* mono: when the newest entry was last seen in the bucket, or all that could be seen of it was a cache's: then a commit is the proof */
     bool read_only;            /* by configuration, or for `reason` */
     bool offline;
+    bool key_is_missing;       /* key_set.c: read-only until it is here */
+    uint8_t key_missing[SEAL_KEY_ID_SIZE];
     char *reason;
     unsigned idle_refs;        /* operations under way that tree_close() waits for */
     pthread_cond_t idle_cond;

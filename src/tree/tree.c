@@ -6,6 +6,7 @@
 #include "tree/deferred.h"
 #include "tree/fault.h"
 #include "tree/hold.h"
+#include "tree/key_set.h"
 #include "tree/local.h"
 #include <inttypes.h>
 #include <stdarg.h>
@@ -476,6 +477,8 @@ int tree_open(const struct tree_config *cfg, struct tree **ret, struct buf *why)
             r = decide_deferred(t);
         if (r == 0)
             fault_open(t);
+        if (r == 0)
+            key_set_load(t);
     }
     if (r < 0) {
         tree_free(t);

@@ -57,6 +57,11 @@ struct tree_config {
     uint64_t min_free;        /* bytes to leave free on the disk of dir */
     uint64_t checkpoint_entries, checkpoint_changes; /* when this host makes a checkpoint (checkpoint.h); either 0: never by itself */
     const struct name_rules *names; /* tree/name_kind.h; NULL: no name means anything */
+    /* A rotation has taken the volume key with this id into use: looks for it, and adds it to `keys` as the one that seals; false: this host does not have it. has_key only looks. Both
+     * may read small local files. NULL: `keys` has all there are. */
+    bool (*take_key)(void *arg, const uint8_t id[SEAL_KEY_ID_SIZE]);
+    bool (*has_key)(void *arg, const uint8_t id[SEAL_KEY_ID_SIZE]);
+    void *key_arg;
     const struct mime *mime;        /* base/mime.h; NULL: no types are known */
     struct tree_hooks hooks;
 };

@@ -139,9 +139,30 @@ static int load_text(void **state, const void *text, size_t n) {
     return volume_key_load(path, key);
 }
 
+/* After a rotation. */
+static void a_file_may_hold_several_keys(void **state) {
+    uint8_t first[SEAL_KEY_SIZE], second[SEAL_KEY_SIZE], got[SEAL_KEY_SIZE], id[SEAL_KEY_ID_SIZE];
+    char code[VOLUME_KEY_CODE_SIZE];
+    assert_int_equal(volume_key_parse(CODE, first), 0);
+    memset(second, 7, sizeof second);
+    volume_key_code(second, code);
+    CLEANUP_FREE char *path = tmpdir_path(*state, "keys"), *text = xasprintf("%s\n\n%s\n", CODE, code);
+    assert_int_equal(file_write_atomic(path, text, strlen(text), 0600), 0);
+    assert_int_equal(volume_key_load(path, got), 0);
+    assert_memory_equal(got, first, sizeof got);
+    seal_key_id(second, id);
+    assert_int_equal(volume_key_load_id(path, id, got), 0);
+    assert_memory_equal(got, second, sizeof got);
+    seal_key_id(first, id);
+    assert_int_equal(volume_key_load_id(path, id, got), 0);
+    assert_memory_equal(got, first, sizeof got);
+    id[0] ^= 1;
+    assert_int_equal(volume_key_load_id(path, id, got), -ENOKEY);
+}
+
 static void load_tells_what_is_wrong(void **state) {
     uint8_t key[SEAL_KEY_SIZE];
-    char long_text[4096];
+    char long_text[16384];
     memset(long_text, ' ', sizeof long_text);
     memcpy(long_text, CODE, sizeof CODE - 1);
     CLEANUP_FREE char *missing = tmpdir_path(*state, "missing");
@@ -224,6 +245,7 @@ int main(void) {
         WITH_DIR(saved_file_is_the_code_and_a_newline),
         WITH_DIR(save_never_replaces),
         WITH_DIR(load_refuses_what_others_can_read),
+        WITH_DIR(a_file_may_hold_several_keys),
         WITH_DIR(load_tells_what_is_wrong),
         WITH_DIR(find_by_id),
         WITH_DIR(find_skips_keys_that_others_can_read),
