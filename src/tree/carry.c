@@ -645,7 +645,8 @@ static void carry_free(struct carry *c) {
     }
 }
 
-static int merge_all(struct tree *t, const struct before *b) {
+/* write: else only what the merge needs is asked for. */
+static int merge_all(struct tree *t, const struct before *b, bool write) {
     struct carry c = {.tree = t, .before = b};
     struct merge_result m = {0};
     char date[16];
@@ -670,7 +671,7 @@ static int merge_all(struct tree *t, const struct before *b) {
     if (r == 0 && fault_is_lazy(t))
         r = need_for_outcome(&c, &m);
     r = tree_missed(t, r);
-    if (r == 0)
+    if (r == 0 && write)
         r = write_outcome(&c, &m);
     merge_result_free(&m);
     carry_free(&c);
@@ -678,9 +679,13 @@ static int merge_all(struct tree *t, const struct before *b) {
 }
 
 int carry_over(struct tree *t, const struct before *b) {
-    return is_touched(t, b) ? merge_all(t, b) : tree_missed(t, 0);
+    return is_touched(t, b) ? merge_all(t, b, true) : tree_missed(t, 0);
 }
 
 int carry_again(struct tree *t) {
-    return merge_all(t, &(struct before){0});
+    return merge_all(t, &(struct before){0}, true);
+}
+
+int carry_need(struct tree *t) {
+    return fault_is_lazy(t) ? merge_all(t, &(struct before){0}, false) : 0;
 }

@@ -338,7 +338,7 @@ bool checkpoint_start(struct tree *t, uint64_t head) {
 int checkpoint_attach(struct tree *t, struct buf *why) {
     CLEANUP_BUF struct buf b = BUF_INIT(CHECKPOINT_REF_MAX);
     struct checkpoint_ref ref;
-    if (!fault_is_lazy(t))
+    if (!fault_is_lazy(t) || fault_is_attached(t))
         return 0;
     tree_lock(t);
     int r = db_meta_bytes(&t->db, "base_ref", &b);

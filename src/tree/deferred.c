@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tree/deferred.h"
 #include "base/log.h"
+#include "tree/fault.h"
 #include "tree/file_state.h"
 #include "tree/merge.h"
 #include <inttypes.h>
@@ -273,13 +274,12 @@ static bool waits_still(struct tree *t, uint64_t ino) {
     return file_is_written(t, ino) && !rows_v_orphan(t, ino) && rows_v_inode(t, ino, NULL, &nlink, &p) == 1 && nlink > 0 && !row_local(&p);
 }
 
-int deferred_review(struct tree *t) {
+/* In a transaction. */
+static int review(struct tree *t) {
     uint64_t *list, copy;
     size_t n = 0;
     int r;
     bool any = false;
-    if (!t->deferred || t->inflight.active)
-        return 0;
     list = xcalloc(t->deferred, sizeof *list);
     sqlite3_stmt *s = db_bind(&t->db, STMT_HELD_ALL, "");
     while ((r = db_step(s)) == 1 && n < t->deferred)
@@ -288,8 +288,10 @@ int deferred_review(struct tree *t) {
     for (size_t i = 0; i < n && r == 0; i++) {
         if (waits_still(t, list[i]))
             continue;
+        if (!any) /* before anything is changed that cannot be undone */
+            r = carry_need(t);
         any = true;
-        if ((copy = deferred_copy(t, list[i])) != 0)
+        if (r == 0 && (copy = deferred_copy(t, list[i])) != 0)
             r = finish_copy(t, list[i], copy);
     }
     free(list);
@@ -298,4 +300,27 @@ int deferred_review(struct tree *t) {
     if (r == 0 && any)
         file_named_again(t); /* what nobody here has seen is back at a name that was taken away */
     return MIN(r, 0);
+}
+
+static void again(void *arg, int err) {
+    struct tree *t = arg;
+    tree_lock(t);
+    t->deferred_waits = false;
+    tree_unlock(t);
+    if (err == 0)
+        follow_after(t);
+}
+
+void deferred_decide(struct tree *t) {
+    if (!t->deferred || t->deferred_waits || t->inflight.active)
+        return;
+    int r = tree_begin(t);
+    if (r == 0)
+        r = tree_end(t, review(t));
+    if (r == -EINPROGRESS) {
+        t->deferred_waits = true;
+        fault_wait_later(t, again, t);
+    } else if (r < 0) {
+        log_errno(r, "what another host has changed while it was open here could not be merged; trying again");
+    }
 }

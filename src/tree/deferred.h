@@ -34,7 +34,8 @@ uint64_t deferred_since(struct tree *, uint64_t ino, const struct record *, cons
 uint64_t deferred_copy(struct tree *, uint64_t ino);
 /* If its bytes are durable and nowhere else: they become the copy. Whoever waited for them waits for the copy now. */
 int deferred_save(struct tree *, uint64_t ino) ATTR_WARN_UNUSED;
-/* Decides what need not wait any more; not while an entry is in flight, for its fate decides with it: follow_after() comes back to it. */
-int deferred_review(struct tree *) ATTR_WARN_UNUSED;
+/* Decides what need not wait any more; not while an entry is in flight, for its fate decides with it, or before the rows it needs are here (fault.h): follow_after() comes back to it. In a
+ * transaction of its own. */
+void deferred_decide(struct tree *);
 
 #endif

@@ -65,6 +65,10 @@ bool fault_is_lazy(const struct tree *t) {
     return t->fault != NULL;
 }
 
+bool fault_is_attached(const struct tree *t) {
+    return t->fault && t->fault->attached;
+}
+
 static int has_row(struct tree *t, enum statement which, uint64_t arg) {
     sqlite3_stmt *s = db_bind(&t->db, which, "i", arg);
     int r = db_step(s);
@@ -503,14 +507,18 @@ void fault_wait(struct tree *t, void (*ready)(void *arg, int err), void *arg) {
     tree_unlock(t);
 }
 
-void fault_wait_all(struct tree *t, void (*ready)(void *arg, int err), void *arg) {
-    tree_lock(t);
+void fault_wait_later(struct tree *t, void (*ready)(void *arg, int err), void *arg) {
     struct waiter *w = waiter_new(t, ready, arg);
     if (t->fault && !t->fault->closing) {
         w->number = t->fault->number;
         w->left = HASH_COUNT(t->fault->jobs);
     }
     add_waiter(t, w, w->left > 0);
+}
+
+void fault_wait_all(struct tree *t, void (*ready)(void *arg, int err), void *arg) {
+    tree_lock(t);
+    fault_wait_later(t, ready, arg);
     tree_unlock(t);
 }
 

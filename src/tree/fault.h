@@ -42,6 +42,7 @@ int fault_begin(struct tree *) ATTR_WARN_UNUSED;
 void fault_attach(struct tree *, const struct fault_source *);
 /* Whether rows may be elsewhere: a base is in use. */
 bool fault_is_lazy(const struct tree *);
+bool fault_is_attached(const struct tree *);
 
 /* Under the tree lock, from rows.c: 0 if the directory is here (or the base has nothing more of the number), -EINPROGRESS and noted if not. Without a base: 0 at once. */
 int fault_need_dir(struct tree *, uint64_t dir) ATTR_WARN_UNUSED;
@@ -56,6 +57,8 @@ int fault_is_here(struct tree *, uint64_t dir) ATTR_WARN_UNUSED;
 void fault_wait(struct tree *, void (*ready)(void *arg, int err), void *arg);
 /* The same for everything that anybody has noted until now, on any thread. */
 void fault_wait_all(struct tree *, void (*ready)(void *arg, int err), void *arg);
+/* The same, under the lock. */
+void fault_wait_later(struct tree *, void (*ready)(void *arg, int err), void *arg);
 /* For a thread that may block: fault_wait_all(), and waits for it. Not on the loop. */
 int fault_wait_here(struct tree *) ATTR_WARN_UNUSED;
 

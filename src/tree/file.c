@@ -476,13 +476,8 @@ static void decide(struct file *f) {
     struct tree *t = f->tree;
     if (!t->deferred || f->apart || f->writers || f->changing)
         return;
-    int r = tree_begin(t);
-    if (r == 0)
-        r = tree_end(t, deferred_review(t));
-    if (r < 0 && r != -EINPROGRESS)
-        log_errno(r, "a file that another host has changed meanwhile could not be merged; trying again");
-    else
-        commit_kick(t);
+    deferred_decide(t);
+    commit_kick(t);
 }
 
 /* One change of the bytes on its way: what file_write(), file_truncate() and file_fallocate() share. */

@@ -274,20 +274,11 @@ int follow_void(struct tree *t, uint64_t seq) {
     return 0;
 }
 
-/* What could not be decided while an entry was in flight. */
-static void review(struct tree *t) {
-    int r = tree_begin(t);
-    if (r == 0)
-        r = tree_end(t, deferred_review(t));
-    if (r < 0 && r != -EINPROGRESS)
-        log_errno(r, "what other hosts changed while it was open here could not be merged; trying again");
-}
-
 void follow_after(struct tree *t) {
     settle_hand_over(t);
     tree_lock(t);
-    if (t->deferred && !t->inflight.active && !t->closing)
-        review(t);
+    if (!t->closing)
+        deferred_decide(t); /* what could not be while an entry was in flight */
     checkpoint_kick(t);
     commit_check_waits(t);
     commit_kick(t);

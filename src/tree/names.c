@@ -292,8 +292,9 @@ static int do_make(struct tree *t, uint64_t parent, const char *name, size_t n, 
         if ((r) == 0)                                                                                        \
             (r) = tree_begin(t);                                                                             \
         if ((r) == 0) {                                                                                      \
-            (r) = (call);                                                                                    \
-            (r) = tree_end(t, (r) < 0 ? (r) : deferred_review(t));                                           \
+            (r) = tree_end(t, (call));                                                                       \
+            if ((r) >= 0)                                                                                    \
+                deferred_decide(t);                                                                          \
             if ((r) >= 0)                                                                                    \
                 commit_kick(t);                                                                              \
         }                                                                                                    \

@@ -144,6 +144,7 @@ struct tree {
     struct alias *aliases;
     struct orphan *orphans;
     struct file *files;        /* open inodes, by number: file.c */
+    bool deferred_waits;       /* for rows that are fetched */
     uint64_t deferred;         /* merges that wait for a close: deferred.h */
     unsigned lingering;        /* of these, closed ones that wait for their settling */
 
@@ -267,6 +268,8 @@ struct before;
 int carry_over(struct tree *, const struct before *) ATTR_WARN_UNUSED;
 /* Merges once more with what is confirmed already: what waited (deferred.h) need not any longer. In a transaction, with no entry in flight. */
 int carry_again(struct tree *) ATTR_WARN_UNUSED;
+/* Whether the rows that takes are here: 0, -EINPROGRESS. Changes nothing. */
+int carry_need(struct tree *) ATTR_WARN_UNUSED;
 
 /* follow.c */
 void follow_keep(const struct tree *, struct follow_head *ret);

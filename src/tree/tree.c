@@ -438,14 +438,6 @@ static void tree_free(struct tree *t) {
     free(t);
 }
 
-/* No handle has survived the restart. */
-static int decide_deferred(struct tree *t) {
-    int r = tree_begin(t);
-    if (r == 0)
-        r = tree_end(t, deferred_review(t));
-    return r == -EINPROGRESS ? 0 : r; /* follow_after() comes back to it */
-}
-
 int tree_open(const struct tree_config *cfg, struct tree **ret, struct buf *why) {
     struct tree *t = tree_new(cfg);
     CLEANUP_FREE char *path = xasprintf("%s/tree.db", cfg->dir);
@@ -473,12 +465,12 @@ int tree_open(const struct tree_config *cfg, struct tree **ret, struct buf *why)
             r = deferred_load(t);
         if (r == 0)
             r = settle_recover(t, why);
-        if (r == 0 && t->deferred)
-            r = decide_deferred(t);
         if (r == 0)
             fault_open(t);
         if (r == 0)
             key_set_load(t);
+        if (r == 0)
+            deferred_decide(t); /* no handle has survived the restart */
     }
     if (r < 0) {
         tree_free(t);

@@ -120,7 +120,7 @@ static struct lazy *lazy_open(struct tree *t, const char *path, uint64_t seq) {
 
 struct lazy *lazy_again(struct tree *t, const char *dir) {
     CLEANUP_FREE char *path = xasprintf("%s/lazy.db", dir);
-    if (!fault_is_lazy(t))
+    if (!fault_is_lazy(t) || access(path, F_OK) < 0) /* it began from a checkpoint in the bucket, or from none */
         return NULL;
     struct lazy *l = lazy_open(t, path, (uint64_t)db_meta_int(&t->db, "lazy_seq", 0));
     attach(l, t);
