@@ -41,19 +41,19 @@ const struct before_inode *before_find_inode(const struct before *b, uint64_t in
     return found;
 }
 
-static void keep_name(struct before *b, const struct name_edit *e, const struct row_name *row) {
-    if (!b || before_find_name(b, e->parent, e->name, e->n))
+void before_keep_name(struct before *b, uint64_t parent, const char *name, size_t len, const struct row_name *row) {
+    if (!b || before_find_name(b, parent, name, len))
         return;
-    struct before_name *n = xcalloc(1, sizeof *n + sizeof n->parent + e->n);
-    size_t len = row_key(n->key, e->parent, e->name, e->n);
-    n->parent = e->parent;
+    struct before_name *n = xcalloc(1, sizeof *n + sizeof n->parent + len);
+    size_t key = row_key(n->key, parent, name, len);
+    n->parent = parent;
     n->name = n->key + sizeof n->parent;
-    n->n = e->n;
+    n->n = len;
     n->row = *row;
-    HASH_ADD_KEYPTR(hh, b->names, n->key, len, n);
+    HASH_ADD_KEYPTR(hh, b->names, n->key, key, n);
 }
 
-static void keep_inode(struct before *b, uint64_t ino, bool present, const struct record *rec) {
+void before_keep_inode(struct before *b, uint64_t ino, bool present, const struct record *rec) {
     if (!b || before_find_inode(b, ino))
         return;
     struct before_inode *i = xcalloc(1, sizeof *i);
@@ -78,7 +78,7 @@ static int check_name(struct tree *t, const struct name_edit *e, struct before *
     int r = rows_c_name(t, e->parent, e->name, e->n, &row);
     if (r < 0 || row.ino != e->was)
         return MIN(r, 0);
-    keep_name(b, e, &row);
+    before_keep_name(b, e->parent, e->name, e->n, &row);
     return 1;
 }
 
@@ -119,7 +119,7 @@ static int check_inode(struct tree *t, const struct inode_edit *e, uint64_t sess
         return 0;
     if (S_ISREG(e->rec.mode) && (e->rec.size != 0) != (e->rec.content != NULL))
         return 0;
-    keep_inode(b, e->ino, present, &cur);
+    before_keep_inode(b, e->ino, present, &cur);
     return check_key(t, &e->rec);
 }
 
@@ -224,7 +224,7 @@ static int drop_unnamed(struct tree *t, uint64_t ino, struct before *b) {
     n = S_ISDIR(rec.mode) ? rows_c_has_child(t, ino) : 0;
     if (n != 0)
         return MIN(n, 0);
-    keep_inode(b, ino, true, &rec);
+    before_keep_inode(b, ino, true, &rec);
     r = rows_c_set_inode(t, ino, NULL, 0);
     return r < 0 ? r : 1;
 }
@@ -280,7 +280,7 @@ static int touch(struct tree *t, uint64_t ino, int64_t when, bool directory, uin
     int r = rows_c_inode(t, ino, &rec, NULL, &was_seq);
     if (r != 1 || when <= rec.ctime)
         return MIN(r, 0);
-    keep_inode(b, ino, true, &rec);
+    before_keep_inode(b, ino, true, &rec);
     if (directory)
         rec.mtime = when;
     rec.ctime = when;
@@ -332,7 +332,7 @@ int apply_change(struct tree *t, const struct change *c, uint64_t session, uint6
 }
 
 static int apply_volume(struct tree *t, const struct entry *e, struct before *b) {
-    keep_inode(b, ROOT_INO, false, NULL);
+    before_keep_inode(b, ROOT_INO, false, NULL);
     memcpy(t->volume_id, e->volume_id, VOLUME_ID_SIZE);
     t->has_volume = true;
     int r = db_meta_set_bytes(&t->db, "volume", e->volume_id, VOLUME_ID_SIZE);

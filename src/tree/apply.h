@@ -27,6 +27,9 @@ struct before {
     struct before_inode *inodes;
 };
 void before_free(struct before *);
+/* As it stood, unless an earlier one is kept already; b may be NULL. */
+void before_keep_name(struct before *b, uint64_t parent, const char *name, size_t n, const struct row_name *row);
+void before_keep_inode(struct before *b, uint64_t ino, bool present, const struct record *rec);
 const struct before_name *before_find_name(const struct before *, uint64_t parent, const char *name, size_t n);
 const struct before_inode *before_find_inode(const struct before *, uint64_t ino);
 

@@ -389,7 +389,7 @@ static bool somebody_waits(const struct tree *t) {
 }
 
 void commit_kick(struct tree *t) {
-    if (!t->started || t->closing || t->read_only || t->cfg.read_only || t->offline)
+    if (!t->started || t->closing || t->read_only || t->cfg.read_only || t->offline || t->rebuild)
         return;
     if (t->inflight.active) { /* an outage, or a restart, has interrupted it */
         if (!t->inflight.putting && !t->commit_armed) {
@@ -424,7 +424,7 @@ static void commit_tick(void *arg) {
     struct tree *t = arg;
     tree_lock(t);
     t->commit_armed = false;
-    if (t->closing || t->read_only || t->cfg.read_only || !t->started || t->inflight.putting) {
+    if (t->closing || t->read_only || t->cfg.read_only || !t->started || t->inflight.putting || t->rebuild) {
         tree_unlock(t);
         return;
     }

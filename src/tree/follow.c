@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "net/retry.h"
 #include "tree/apply.h"
+#include "tree/area_set.h"
 #include "tree/checkpoint.h"
 #include "tree/deferred.h"
 #include "tree/fault.h"
@@ -16,6 +17,7 @@
 #include "tree/key_set.h"
 #include "tree/local.h"
 #include "tree/news.h"
+#include "tree/rebuild.h"
 #include "tree/volume_state.h"
 #include <inttypes.h>
 
@@ -74,9 +76,7 @@ static int check_entry(struct tree *t, const struct entry *e) {
     }
     set_digest_value(&t->set, tree);
     if (e->sequence > 1 && memcmp(e->tree, tree, DIGEST_SIZE)) {
-        tree_stop(t, "journal entry %" PRIu64 " by %s was built on another tree than this host has; unmount, move the local state %s "
-                     "away once `assetfs status` shows nothing queued, and mount again",
-                  e->sequence, e->host, t->cfg.dir);
+        rebuild_begin(t, e);
         return -EBADE;
     }
     if (e->ro_compat & ~(uint64_t)FEATURES_RO_COMPAT)
@@ -196,6 +196,11 @@ static bool is_announced(struct tree *t, const void *p, size_t n) {
     return rows_c_state(t, key, &item) != 0;
 }
 
+int follow_open(struct tree *t, uint64_t seq, const void *p, size_t n, struct entry *ret) {
+    int r = entry_open(p, n, t->cfg.keys, t->cfg.prefix, seq, ret);
+    return r == -ENOKEY && seq > 1 && !is_announced(t, p, n) ? -EBADMSG : r;
+}
+
 static int refuse(struct tree *t, uint64_t seq, int r, const void *p, size_t n) {
     uint8_t id[SEAL_KEY_ID_SIZE];
     int format;
@@ -211,11 +216,9 @@ int follow_take(struct tree *t, uint64_t seq, const void *p, size_t n) {
     struct before b = {0};
     if (seq != t->seq + 1)
         return 0;
-    int r = entry_open(p, n, t->cfg.keys, t->cfg.prefix, seq, &e);
+    int r = follow_open(t, seq, p, n, &e);
     if (r == 0)
         r = check_entry(t, &e);
-    if (r == -ENOKEY && seq > 1 && !is_announced(t, p, n))
-        r = -EBADMSG;
     if (r < 0)
         return refuse(t, seq, r, p, n);
     bool ours = commit_is_ours(t, &e);
@@ -240,6 +243,44 @@ int follow_take(struct tree *t, uint64_t seq, const void *p, size_t n) {
         key_set_applied(t, &e);
         counter_add(t->cfg.counters, COUNTER_ENTRIES_APPLIED, 1);
         t->head = MAX(t->head, seq);
+    }
+    before_free(&b);
+    return r;
+}
+
+static int replace(struct tree *t, const struct tree *fresh, int (*write)(void *arg, struct before *), void *arg, struct before *b) {
+    int r = write(arg, b);
+    t->set = fresh->set;
+    t->total_files = fresh->total_files;
+    t->total_bytes = fresh->total_bytes;
+    area_set_changed(t, NULL);
+    if (r == 0)
+        r = carry_over(t, b);
+    if (r == 0 && t->pending_rows)
+        r = local_sweep(t);
+    if (r == 0 && t->pending_rows)
+        r = home_follow(t, b);
+    if (r == 0)
+        r = news_begin(t);
+    if (r == 0 && t->inflight.active) /* its number is another's: that entry showed the damage */
+        r = resolve(t);
+    return r == 0 ? save_head(t) : r;
+}
+
+int follow_replace(struct tree *t, const struct tree *fresh, int (*write)(void *arg, struct before *), void *arg) {
+    struct before b = {0};
+    struct head before = head_of(t);
+    int r = tree_begin(t);
+    if (r < 0)
+        return r;
+    r = tree_end(t, replace(t, fresh, write, arg, &b));
+    if (r < 0) {
+        head_back(t, &before);
+    } else {
+        if (t->inflight.active)
+            commit_resolved(t);
+        file_named_again(t);
+        note_changes(t, &b);
     }
     before_free(&b);
     return r;

@@ -551,7 +551,7 @@ int tree_start(struct tree *t, struct buf *why) {
         (void)checkpoint_start(t, head);
         r = catch_up(t, head, &said);
     }
-    if (t->stopped) /* with its reason: read-only, with what there is */
+    if (t->stopped || t->rebuild) /* with its reason: read-only, with what there is; or it looks at itself first */
         r = -ESTALE;
     if (r < 0 && r != -ESTALE && !local) {
         buf_append(why, said.data, said.len);

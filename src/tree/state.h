@@ -199,6 +199,7 @@ struct tree {
     int64_t head_seen;         /* wall: when the bucket last answered */
     uint64_t head;             /* newest number known to exist */
     unsigned read_failures;
+    struct rebuild *rebuild;   /* under way (rebuild.h): nothing is committed meanwhile; NULL: not */
     int64_t witness_at;        /* mono: when the newest entry was last seen in the bucket, or all that could be seen of it was a cache's: then a commit is the proof */
     bool read_only;            /* by configuration, or for `reason` */
     bool offline;
@@ -285,6 +286,10 @@ extern const char follow_rewrites[]; /* what it means if it does */
 /* Applies one object of the journal, own or foreign, if it is the next. Under the lock. 0; -EBADMSG: it opens under no key (void, if it does so again); else following
  * has stopped, with the reason in the tree. */
 int follow_take(struct tree *, uint64_t seq, const void *p, size_t n) ATTR_WARN_UNUSED;
+/* 0, and the entry; -EBADMSG: no key that was ever announced opens it: void, if that stays so; else why nobody can go on here. */
+int follow_open(struct tree *, uint64_t seq, const void *p, size_t n, struct entry *ret) ATTR_WARN_UNUSED;
+/* C becomes what a rebuild made of the same entries (digest and totals from `fresh`); what is pending is merged over it. write() does it, in the transaction, and keeps what was there. */
+int follow_replace(struct tree *, const struct tree *fresh, int (*write)(void *arg, struct before *), void *arg) ATTR_WARN_UNUSED;
 /* The number is used up and has no effect. */
 int follow_void(struct tree *, uint64_t seq) ATTR_WARN_UNUSED;
 /* After follow_take(), without the lock: hands over spool files, answers waits. */

@@ -8,6 +8,7 @@
 #include "tree/hold.h"
 #include "tree/key_set.h"
 #include "tree/local.h"
+#include "tree/rebuild.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <time.h>
@@ -495,6 +496,7 @@ static void close_on_loop(void *arg) {
     uploader_cancel_all(t->uploader);
     checkpoint_stop(t);
     fault_close(t);
+    rebuild_close(t);
     file_end_lingering(t);
     tree_release(t);
     tree_unlock(t);
