@@ -264,18 +264,19 @@ static int replace(struct tree *t, const struct tree *fresh, int (*write)(void *
         r = news_begin(t);
     if (r == 0 && t->inflight.active) /* its number is another's: that entry showed the damage */
         r = resolve(t);
-    return r == 0 ? save_head(t) : r;
+    return r == 0 ? follow_save(t) : r;
 }
 
 int follow_replace(struct tree *t, const struct tree *fresh, int (*write)(void *arg, struct before *), void *arg) {
     struct before b = {0};
-    struct head before = head_of(t);
+    struct follow_head before;
+    follow_keep(t, &before);
     int r = tree_begin(t);
     if (r < 0)
         return r;
     r = tree_end(t, replace(t, fresh, write, arg, &b));
     if (r < 0) {
-        head_back(t, &before);
+        follow_back(t, &before);
     } else {
         if (t->inflight.active)
             commit_resolved(t);
