@@ -38,6 +38,10 @@ static struct sim *the_world;
 
 /* Random numbers: splitmix64 */
 
+void sim_reseed(struct sim *s, uint64_t seed) {
+    s->random = seed;
+}
+
 uint64_t sim_random(struct sim *s) {
     uint64_t z = (s->random += 0x9e3779b97f4a7c15u);
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;

@@ -45,6 +45,8 @@ bool sim_env_is_frozen(struct env *);
 void sim_after(struct sim *, int64_t ns, env_fn fn, void *arg);
 
 int64_t sim_mono(struct sim *);
+/* The random numbers go on from here. */
+void sim_reseed(struct sim *, uint64_t seed);
 uint64_t sim_random(struct sim *);
 uint64_t sim_below(struct sim *, uint64_t n);               /* 0..n-1 */
 bool sim_chance(struct sim *, unsigned per_mille);

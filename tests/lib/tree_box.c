@@ -124,6 +124,7 @@ struct tree_box *tree_box_open(const struct tree_box_config *c, int *ret_err) {
                                   .prefix = ".assetfs",
                                   .dir = b->dir,
                                   .host_label = b->label,
+                                  .names = c->names,
                                   .user_label = "tester",
                                   .machine_id = c->machine_id ? c->machine_id : "machine",
                                   .durability = c->durability,

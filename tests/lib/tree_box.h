@@ -47,6 +47,7 @@ struct tree_box_config {
     const char *label;   /* "host" */
     char *dir;           /* taken over; NULL: a new one */
     const char *machine_id;
+    const struct name_rules *names; /* of the caller */
     enum durability durability;
     int64_t timeout_ns;
     bool read_only;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Two hosts over one bucket, the real tree with uploader, spool, reader and cache, in virtual time, under a network that loses and delays, with random programs, kills,
- * restarts and times offline. One seed is one schedule. What must hold:
+ * Two to six hosts over one bucket, the real tree with uploader, spool, reader and cache, in virtual time, under a network that loses and delays, with random programs, kills,
+ * restarts, times offline, garbage in the journal, and local states that are older than what their host has done (a restored backup), or those of another host (a
+ * clone). One seed is one schedule; each of its steps draws its random numbers from its own number, so that the others stay what they are when one is left out. What must hold:
  *
  *   at every entry   all hosts have the same digest at the same sequence number, no change is void, nobody stops following; nothing leaves the shared tree but what somebody
  *                    who had it in view removed or overwrote
@@ -9,7 +10,9 @@
  *   fsync, sync      what was answered is in the confirmed tree
  *   at the end       when all is quiet, every view is the confirmed tree, the same on each host and on one that starts afresh, and everything acknowledged is there
  *
- *     two_hosts-sim [--schedules N] [--seed N] [--steps N] [-v]      a failure prints its seed; -v tells what happens
+ *     hosts-sim [--schedules N] [--seed N] [--hosts N] [--steps N] [--only LIST] [--lazy] [-v]
+ *
+ * A failure prints its seed, is made as short as it gets by leaving out steps, and printed again; --only runs such a list of steps, -v tells what happens.
  */
 #include "base/file.h"
 #include "base/log.h"
@@ -17,20 +20,25 @@
 #include "sim_tokens.h"
 #include "tmpdir.h"
 #include "tree/file_state.h"
+#include "tree/local.h"
+#include "tree/name_kind.h"
 
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <linux/fs.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
-#define HOSTS 2
+#define HOSTS_MAX 6
+#define STEPS_MAX 1000
 #define HANDLES 6
 #define SEQ_MAX 4096
+#define SCHEDULES 500 /* in make check */
 #define FILE_SIZE_MAX (3 * BLOCK_SIZE)
 
 struct world;
@@ -65,19 +73,24 @@ struct host {
     struct life *life; /* NULL: down */
     char *dir;         /* while down */
     char label[16];
+    char *backup; /* an older state of it; NULL: none */
     uint64_t seen; /* sequence number whose digest was compared */
 };
 
 struct world {
     uint64_t seed;
     struct sim *sim;
+    struct name_rules *rules; /* ".tmp…" is temporary, "l…" stays on its host; NULL: every name is final */
     struct mem_bucket *bucket;
-    struct host hosts[HOSTS];
+    struct host hosts[HOSTS_MAX];
+    unsigned n_hosts;
+    const bool *left_out; /* steps; NULL: none */
     struct life *dead;
     struct tokens tokens;
     uint8_t digests[SEQ_MAX][DIGEST_SIZE];
     uint64_t head; /* the newest whose digest is known */
-    unsigned faults, step;
+    bool one_machine; /* clones are not told by the name of their machine */
+    unsigned faults, clones, step; /* clones: per mille of the starts */
     unsigned long calls, kills, conflicts, entries;
     /* a kill in the middle of something: at the n-th call into the environment from now on */
     struct host *victim;
@@ -90,7 +103,7 @@ static void failed(struct world *w, const char *fmt, ...) ATTR_PRINTF(2, 3);
 static void failed(struct world *w, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
-    fprintf(stderr, "two_hosts-sim: seed %" PRIu64 ", step %u: ", w->seed, w->step);
+    fprintf(stderr, "hosts-sim: seed %" PRIu64 ", step %u: ", w->seed, w->step);
     vfprintf(stderr, fmt, ap);
     fprintf(stderr, "\n");
     va_end(ap);
@@ -284,8 +297,13 @@ static void copy_dir(const char *from, const char *to) {
 
 static void take_down(struct host *h) {
     struct life *l = h->life;
+    struct world *w = l->world;
     h->dir = tmpdir_new();
     copy_dir(l->box->dir, h->dir);
+    if (w->clones && !h->backup && chance(w, 500)) {
+        h->backup = tmpdir_new();
+        copy_dir(l->box->dir, h->backup);
+    }
     l->killed = true;
     sim_store_kill(l->box->store);
     sim_env_freeze(l->box->env);
@@ -327,8 +345,9 @@ static struct life *life_new(struct host *h, struct world *w) {
                                 .env = env,
                                 .store = sim_store_new(w->sim, env, w->bucket, NULL, &h->net),
                                 .label = h->label,
+                                .names = w->rules,
                                 .dir = h->dir,
-                                .machine_id = h->label};
+                                .machine_id = w->one_machine ? "machine" : h->label};
     h->dir = NULL;
     l->box = tree_box_open(&c, &r);
     if (r < 0)
@@ -463,6 +482,8 @@ static struct place pick_place(struct life *l) {
     uint64_t up;
     struct pick any = {.w = l->world};
     strcpy(p.name, names[below(l->world, ARRAY_SIZE(names))]);
+    if (l->world->rules && chance(l->world, 150))
+        strcpy(p.name, chance(l->world, 500) ? "l" : "l.d");
     if (chance(l->world, 300) && names_list(l->box->tree, p.dir, pick_one, &any, &up) == 0 && any.ino)
         strcpy(p.name, any.name);
     fill_place(l, &p);
@@ -508,6 +529,8 @@ static void expect(struct life *l, const char *call, const struct place *p, int 
     w->calls++;
     if (r == -EROFS && !l->box->tree->session)
         return;
+    if (r == -EXDEV && w->rules) /* what is shared and what is not do not mix */
+        return;
     if (!l->killed && r != want)
         failed(w, "%s: %s %" PRIx64 "/%s answered %s, not %s", l->host->label, call, p->dir, p->name, strerror(-r), strerror(-want));
 }
@@ -537,12 +560,26 @@ static void do_make(struct life *l) {
     }
 }
 
+static bool is_local(struct life *l, uint64_t ino) {
+    bool local;
+    tree_lock(l->box->tree);
+    local = local_is(l->box->tree, ino);
+    tree_unlock(l->box->tree);
+    return local;
+}
+
+static bool is_local_place(struct life *l, const struct place *p) {
+    return name_kind(l->world->rules, p->name, strlen(p->name)) == NAME_LOCAL || is_local(l, p->dir);
+}
+
 /* Begins a write of one new token to an open file. */
 static void begin_token(struct handle *c, bool append, uint64_t off) {
     struct life *l = c->life;
     char text[TOKEN_SIZE], name[32];
     c->token = token_new(&l->world->tokens, l->host->index, text);
     c->has_token = c->busy = true;
+    if (is_local(l, c->file->ino)) /* goes with its directory, whoever removes that */
+        l->world->tokens.v[c->token].gone = true;
     token_name(c->token, name);
     say(l->world, l->host, "writes %s to inode %" PRIx64 "%s", name, c->file->ino, append ? ", appending" : "");
     file_write(c->file, text, TOKEN_SIZE, off, append, call_done, c);
@@ -718,6 +755,13 @@ static int rename_answers(struct life *l, const struct place *from, const struct
 static void rename_place(struct life *l, const struct place *from, const struct place *to, unsigned flags) {
     CLEANUP_TOKENS struct token_list had = {0};
     int want = rename_answers(l, from, to, flags);
+    bool leaves = is_local_place(l, to) && !is_local_place(l, from), comes = is_local_place(l, from) && !is_local_place(l, to);
+    if ((leaves && !S_ISREG(from->mode)) || (flags && (leaves || comes)))
+        return;
+    if (leaves) {
+        lose_content(l, from->ino);
+        flags = 0;
+    }
     say(l->world, l->host, "rename %" PRIx64 "/%s%s", from->dir, from->name, flags ? " (exchange)" : "");
     bool replaces = !flags && to->ino && to->ino != from->ino && S_ISREG(to->mode);
     if (replaces) {
@@ -794,7 +838,7 @@ static void do_copy(struct life *l) {
     struct place from = pick_file(l), to = pick_place(l);
     CLEANUP_TOKENS struct token_list had = {0};
     CLEANUP_BUF struct buf text = BUF_INIT(1 << 20);
-    if (!from.ino || to.ino)
+    if (!from.ino || to.ino || is_local_place(l, &to))
         return;
     tokens_of_view(&l->world->tokens, l->box, from.ino, &had);
     int r = make(l, &to, S_IFREG | 0644, NULL);
@@ -853,7 +897,7 @@ static void pass(struct world *w, int64_t ns) {
     int64_t end = sim_mono(w->sim) + ns;
     while (sim_mono(w->sim) < end) {
         sim_run_one(w->sim, end);
-        for (size_t i = 0; i < HOSTS; i++) {
+        for (size_t i = 0; i < w->n_hosts; i++) {
             struct host *h = &w->hosts[i];
             if (h->life && h->life->killed)
                 bury(h);
@@ -875,11 +919,57 @@ static void change_network(struct world *w, struct host *h) {
     say(w, h, "is %s", n->offline ? "offline" : n->refused ? "refused" : "online");
 }
 
+/* Somebody who may write to the bucket, but has no key, takes the next number: noise, nothing at all, or an entry that was good at another number. */
+static void put_garbage(struct world *w) {
+    unsigned char noise[64];
+    uint64_t next = mem_bucket_count(w->bucket, ".assetfs/journal/") + 1;
+    CLEANUP_FREE char *key = entry_key(".assetfs", next);
+    CLEANUP_FREE char *old = entry_key(".assetfs", 1 + below(w, next - 1));
+    const void *bytes = noise;
+    size_t n = 0;
+    unsigned kind = (unsigned)below(w, 3);
+    for (size_t i = 0; i < sizeof noise; i++)
+        noise[i] = (unsigned char)below(w, 256);
+    if (kind == 0)
+        n = sizeof noise;
+    else if (kind == 1)
+        bytes = mem_bucket_get(w->bucket, old, &n);
+    say(w, NULL, "garbage at journal number %" PRIu64 ", kind %u", next, kind);
+    CLEANUP_FREE void *copy = xmemdup(bytes, n);
+    mem_bucket_set(w->bucket, key, copy, n);
+}
+
+/* The state that a host starts with is mostly its own; or its backup; or, with the machine's name, that of another host. What was written since on the host whose state is lost is lost with it,
+ * unless it was committed. */
+static void start_some_state(struct world *w, struct host *h) {
+    struct host *other = &w->hosts[below(w, w->n_hosts)];
+    const char *from = NULL;
+    if (chance(w, w->clones) && h->backup)
+        from = h->backup;
+    else if (chance(w, w->clones) && other != h && !other->life)
+        from = other->dir;
+    if (from) {
+        say(w, h, "gets %s state", from == h->backup ? "an older" : "another host's");
+        char *dir = tmpdir_new();
+        copy_dir(from, dir);
+        tmpdir_free(h->dir);
+        h->dir = dir;
+        h->seen = 0;
+        for (size_t i = 0; i < w->tokens.n; i++)
+            if (w->tokens.v[i].host == h->index && !w->tokens.v[i].shared)
+                w->tokens.v[i].gone = true;
+    }
+    start(w, h);
+}
+
 static void one_step(struct world *w) {
-    struct host *h = &w->hosts[below(w, HOSTS)];
-    if (!h->life) {
+    sim_reseed(w->sim, (w->seed << 12) + w->step);
+    struct host *h = &w->hosts[below(w, w->n_hosts)];
+    if (chance(w, 6)) {
+        put_garbage(w);
+    } else if (!h->life) {
         if (chance(w, 300))
-            start(w, h);
+            start_some_state(w, h);
     } else if (chance(w, 12)) {
         say(w, h, "killed");
         take_down(h);
@@ -915,9 +1005,13 @@ static void one_step(struct world *w) {
 
 static bool is_quiet(struct world *w) {
     uint64_t n = mem_bucket_count(w->bucket, ".assetfs/journal/");
-    for (size_t i = 0; i < HOSTS; i++) {
+    for (size_t i = 0; i < w->n_hosts; i++) {
         struct tree *t = w->hosts[i].life->box->tree;
-        if (t->pending_rows || t->inflight.active || t->seq != n || t->settling)
+        struct tree_status status;
+        tree_status(t, &status);
+        uint64_t pending = status.pending_changes;
+        tree_status_free(&status);
+        if (pending || t->inflight.active || t->seq != n || t->settling)
             return false;
     }
     return true;
@@ -939,21 +1033,28 @@ static void end_calls(struct world *w, struct life *l) {
         failed(w, "%s: sync is not answered", l->host->label);
 }
 
+static void synced_at_end(void *arg, int err) {
+    (void)arg;
+    (void)err;
+}
+
 static void quiesce(struct world *w) {
     w->victim = NULL;
-    for (size_t i = 0; i < HOSTS; i++) {
+    for (size_t i = 0; i < w->n_hosts; i++) {
         w->hosts[i].net = (struct sim_net){.latency_ns = 20 * NS_PER_MS};
         if (!w->hosts[i].life)
             start(w, &w->hosts[i]);
     }
-    for (size_t i = 0; i < HOSTS; i++)
+    for (size_t i = 0; i < w->n_hosts; i++)
         end_calls(w, w->hosts[i].life);
+    for (size_t i = 0; i < w->n_hosts; i++) /* lets temporary names go */
+        tree_sync(w->hosts[i].life->box->tree, synced_at_end, NULL);
     for (int k = 0; k < 300 && !is_quiet(w); k++) {
-        for (size_t i = 0; i < HOSTS; i++)
+        for (size_t i = 0; i < w->n_hosts; i++)
             tree_used(w->hosts[i].life->box->tree);
         pass(w, 2 * NS_PER_S);
     }
-    for (size_t i = 0; i < HOSTS && !is_quiet(w); i++) {
+    for (size_t i = 0; i < w->n_hosts && !is_quiet(w); i++) {
         struct tree *t = w->hosts[i].life->box->tree;
         fprintf(stderr, "%s: entry %" PRIu64 " of %zu, %" PRId64 " rows pending, %u settling, session %" PRIu64 ", %s\n", w->hosts[i].label, t->seq,
                 mem_bucket_count(w->bucket, ".assetfs/journal/"), t->pending_rows, t->settling, t->session, t->reason ? t->reason : "");
@@ -987,6 +1088,8 @@ static void describe_one(struct tree_box *b, uint64_t ino, const char *path, str
     uint8_t digest[DIGEST_SIZE];
     char hex[DIGEST_HEX_SIZE];
     int r = names_getattr(b->tree, ino, &a);
+    if (S_ISDIR(a.mode) && b->cfg.names)
+        a.nlink = 0; /* directories that stay here count, too */
     buf_printf(out, "%s inode %" PRIx64 " (%d) mode %o nlink %u size %" PRIu64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64, path, ino, r, a.mode,
                a.nlink, a.size, a.atime, a.mtime, a.ctime, a.btime);
     if (S_ISREG(a.mode)) {
@@ -1011,7 +1114,11 @@ static void describe(struct tree_box *b, uint64_t dir, const char *path, struct 
     names_list(b->tree, dir, keep_entry, &l, &up);
     for (size_t i = 0; i < l.n; i++) {
         CLEANUP_FREE char *at = xasprintf("%s/%s", path, l.v[i].name);
-        describe_one(b, l.v[i].ino, at, out);
+        tree_lock(b->tree);
+        bool local = local_is(b->tree, l.v[i].ino);
+        tree_unlock(b->tree);
+        if (!local)
+            describe_one(b, l.v[i].ino, at, out);
         free((char *)l.v[i].name);
     }
     free(l.v);
@@ -1031,9 +1138,9 @@ static void check_same(struct world *w, struct tree_box *a, struct tree_box *b) 
 
 static void check_end(struct world *w) {
     CLEANUP_TOKENS struct token_list there = {0}, want = {0};
-    struct host fresh = {.index = HOSTS, .label = "fresh"};
+    struct host fresh = {.index = w->n_hosts, .label = "fresh"};
     quiesce(w);
-    for (size_t i = 0; i < HOSTS; i++) {
+    for (size_t i = 0; i < w->n_hosts; i++) {
         lazy_fetch_all(w->hosts[i].life->box->tree);
         check_sound(w, &w->hosts[i]);
     }
@@ -1046,11 +1153,12 @@ static void check_end(struct world *w) {
     must_contain(w, &w->hosts[0], &there, &want, "which was acknowledged");
     fresh.seen = w->head;
     start(w, &fresh);
-    check_same(w, w->hosts[0].life->box, w->hosts[1].life->box);
+    for (size_t i = 1; i < w->n_hosts; i++)
+        check_same(w, w->hosts[0].life->box, w->hosts[i].life->box);
     check_same(w, w->hosts[0].life->box, fresh.life->box);
     if (memcmp(&fresh.life->box->tree->set, &w->hosts[0].life->box->tree->set, sizeof(struct set_digest)))
         failed(w, "a fresh host has another digest");
-    for (size_t i = 0; i < HOSTS; i++)
+    for (size_t i = 0; i < w->n_hosts; i++)
         w->conflicts += counter_get(&w->hosts[i].life->box->counters, COUNTER_CONFLICT_COPIES);
     w->entries = w->hosts[0].life->box->tree->seq;
     tree_box_free(fresh.life->box);
@@ -1080,20 +1188,31 @@ static void free_dead(struct world *w) {
 
 /* A schedule takes a fraction of a second of the processor's time, however busy the machine is with other things; this one does not end. */
 #define SCHEDULE_MAX_S 120
-static uint64_t running;
+static uint64_t running, *at_seed = &running;
 
 static void on_alarm(int sig) {
     char text[96];
     (void)sig;
-    int n = snprintf(text, sizeof text, "two_hosts-sim: seed %" PRIu64 " does not come to an end\n", running);
+    int n = snprintf(text, sizeof text, "hosts-sim: seed %" PRIu64 " does not come to an end\n", running);
     if (write(2, text, (size_t)n) == n)
         abort();
     _exit(1);
 }
 
-static void run_schedule(uint64_t seed, unsigned steps, struct world *totals) {
+struct how {
+    unsigned hosts, steps;  /* 0: by the seed */
+    const bool *left_out;   /* steps; NULL: none */
+};
+
+static unsigned steps_of(uint64_t seed, const struct how *how) {
+    static const unsigned usual[] = {15, 15, 15, 30, 30, 30, 30, 60, 60, 120};
+    return how->steps ? how->steps : usual[seed % ARRAY_SIZE(usual)];
+}
+
+static void run_schedule(uint64_t seed, const struct how *how, struct world *totals) {
     struct world *w = xcalloc(1, sizeof *w);
-    w->seed = running = seed;
+    unsigned steps = steps_of(seed, how);
+    w->seed = running = *at_seed = seed;
     setitimer(ITIMER_PROF, &(struct itimerval){.it_value.tv_sec = SCHEDULE_MAX_S}, NULL);
     w->sim = sim_new(seed);
     w->bucket = mem_bucket_new();
@@ -1101,13 +1220,18 @@ static void run_schedule(uint64_t seed, unsigned steps, struct world *totals) {
     tree_box_init(w->sim, w->bucket);
     sim_delays(w->sim, NS_PER_MS, 5 * NS_PER_MS);
     w->faults = (unsigned)below(w, 3);
-    for (unsigned i = 0; i < HOSTS; i++) {
+    w->clones = chance(w, 300) ? 300 : 0;
+    w->rules = chance(w, 300) ? name_rules_new(".tmp*", "l:l.*") : NULL;
+    w->one_machine = w->clones && chance(w, 500);
+    w->n_hosts = (unsigned)below(w, 10);
+    w->n_hosts = how->hosts ? how->hosts : w->n_hosts < 6 ? 2 : w->n_hosts - 3;
+    for (unsigned i = 0; i < w->n_hosts; i++) {
         struct host *h = &w->hosts[i];
         h->index = i;
         snprintf(h->label, sizeof h->label, "%c", 'A' + (int)i);
         start(w, h);
     }
-    for (unsigned i = 0; i < HOSTS; i++) {
+    for (unsigned i = 0; i < w->n_hosts; i++) {
         w->hosts[i].net = (struct sim_net){.lost = 30 * w->faults,
                                            .unanswered = 30 * w->faults,
                                            .squatted = w->faults ? 10 : 0,
@@ -1116,39 +1240,103 @@ static void run_schedule(uint64_t seed, unsigned steps, struct world *totals) {
             failed(w, "no session");
     }
     for (w->step = 0; w->step < steps; w->step++)
-        one_step(w);
+        if (!how->left_out || !how->left_out[w->step])
+            one_step(w);
+    sim_reseed(w->sim, (seed << 12) + STEPS_MAX);
     check_end(w);
     totals->calls += w->calls;
     totals->kills += w->kills;
     totals->conflicts += w->conflicts;
     totals->entries += w->entries;
-    for (unsigned i = 0; i < HOSTS; i++)
+    for (unsigned i = 0; i < w->n_hosts; i++) {
         life_free(w->hosts[i].life);
+        tmpdir_free(w->hosts[i].backup);
+    }
     free_dead(w);
     sim_run(w->sim, NS_PER_S); /* what was posted while they closed */
     tokens_free(&w->tokens);
     disk_env = NULL;
     sim_free(w->sim);
     mem_bucket_free(w->bucket);
+    name_rules_free(w->rules);
     free(w);
 }
 
+/* Each schedule that may fail runs in a process of its own when it is made shorter. */
+static bool fails(uint64_t seed, const struct how *how) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct world totals = {0};
+        int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        dup2(null, 1);
+        dup2(null, 2);
+        run_schedule(seed, how, &totals);
+        _exit(0);
+    }
+    int status;
+    if (pid < 0 || waitpid(pid, &status, 0) < 0)
+        return false;
+    return status != 0;
+}
+
+/* Leaves out steps, half of them, a quarter, ... one, as long as it still fails; then says which are left, and shows the failure. */
+static void make_short(uint64_t seed, const struct how *given) {
+    bool out[STEPS_MAX] = {0};
+    struct how how = {.hosts = given->hosts, .steps = steps_of(seed, given), .left_out = out};
+    if (given->left_out)
+        memcpy(out, given->left_out, sizeof out);
+    for (unsigned size = MAX(1, how.steps / 2); size; size /= 2)
+        for (unsigned at = 0; at < how.steps; at += size) {
+            bool before[STEPS_MAX];
+            memcpy(before, out, sizeof out);
+            memset(out + at, true, MIN(size, how.steps - at));
+            if (!memcmp(before, out, sizeof out) || !fails(seed, &how))
+                memcpy(out, before, sizeof out);
+        }
+    fprintf(stderr, "the same, shorter: hosts-sim --seed %" PRIu64 " --steps %u --only ", seed, how.steps);
+    for (unsigned i = 0, n = 0; i < how.steps; i++)
+        if (!out[i])
+            fprintf(stderr, "%s%u", n++ ? "," : "", i);
+    fprintf(stderr, " -v\n");
+    struct world totals = {0};
+    run_schedule(seed, &how, &totals);
+}
+
+static void parse_only(const char *text, bool out[STEPS_MAX]) {
+    memset(out, true, STEPS_MAX);
+    for (char *end; *text; text = *end ? end + 1 : end) {
+        unsigned long i = strtoul(text, &end, 10);
+        if (end == text)
+            break;
+        if (i < STEPS_MAX)
+            out[i] = false;
+    }
+}
+
+/* Runs [first, first + n) in a process, so that a failure can be made shorter by another one. */
+static bool run_all(uint64_t first, uint64_t n, const struct how *how, struct world *totals) {
+    for (uint64_t i = 0; i < n; i++)
+        run_schedule(first + i, how, totals);
+    return true;
+}
+
 int main(int argc, char **argv) {
-    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
-                                            {"steps", required_argument, NULL, 'n'},
-                                            {"schedules", required_argument, NULL, 'c'},
-                                            {"lazy", no_argument, NULL, 'l'},
-                                            {0}};
-    uint64_t seed = 1, schedules = 150;
-    unsigned steps = 120;
-    bool one = false;
+    static const struct option options[] = {{"seed", required_argument, NULL, 's'}, {"steps", required_argument, NULL, 'n'}, {"schedules", required_argument, NULL, 'c'},
+                                            {"lazy", no_argument, NULL, 'l'}, {"hosts", required_argument, NULL, 'h'}, {"only", required_argument, NULL, 'o'}, {0}};
+    uint64_t seed = 1, schedules = 0;
+    bool out[STEPS_MAX];
+    struct how how = {0};
     for (int o; (o = getopt_long(argc, argv, "v", options, NULL)) != -1;) {
         if (o == 's')
-            seed = strtoull(optarg, NULL, 10), one = true;
+            seed = strtoull(optarg, NULL, 10), schedules = MAX(schedules, 1);
         else if (o == 'n')
-            steps = (unsigned)strtoul(optarg, NULL, 10);
+            how.steps = (unsigned)MIN(strtoul(optarg, NULL, 10), STEPS_MAX);
         else if (o == 'c')
-            schedules = strtoull(optarg, NULL, 10), one = false;
+            schedules = strtoull(optarg, NULL, 10);
+        else if (o == 'h')
+            how.hosts = (unsigned)MIN(MAX(strtoul(optarg, NULL, 10), 2), HOSTS_MAX);
+        else if (o == 'o')
+            parse_only(optarg, out), how.left_out = out;
         else if (o == 'l')
             lazy_turn_on();
         else if (o == 'v')
@@ -1159,10 +1347,29 @@ int main(int argc, char **argv) {
     struct world totals = {0};
     signal(SIGPROF, on_alarm);
     log_set_level(verbose ? LOG_LEVEL_DEBUG : 0);
-    if (one)
-        schedules = 1;
-    for (uint64_t i = 0; i < schedules; i++)
-        run_schedule(seed + i, steps, &totals);
+    if (!schedules)
+        schedules = SCHEDULES;
+    running = seed;
+    if (verbose)
+        return !run_all(seed, schedules, &how, &totals);
+    struct shared {
+        uint64_t seed;
+        struct world totals;
+    } *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    at_seed = &shared->seed;
+    pid_t pid = fork();
+    if (pid == 0) {
+        run_all(seed, schedules, &how, &shared->totals);
+        _exit(0);
+    }
+    int status;
+    if (pid < 0 || waitpid(pid, &status, 0) < 0)
+        return 1;
+    if (status != 0) {
+        make_short(shared->seed, &how);
+        return 1;
+    }
+    totals = shared->totals;
     printf("%" PRIu64 " schedules, %lu calls, %lu entries, %lu conflicts, %lu kills: all well\n", schedules, totals.calls, totals.entries,
            totals.conflicts, totals.kills);
     return 0;
