@@ -102,7 +102,7 @@ int cloudfront_key_parse(const void *pem, size_t n, const char *id, struct cloud
             why, "the key's id must be what CloudFront calls it: letters and digits, such as K2JCJMDEHXQW5F");
     if (n > PEM_MAX)
         return refuse(why, "the file is too large for a private key");
-    EVP_PKEY *pkey = read_pem(pem, n, &asked);
+    EVP_PKEY *pkey = has(pem, n, "-----BEGIN ") ? read_pem(pem, n, &asked) : NULL;
     if (!pkey)
         return refuse(why, why_no_key(pem, n, asked));
     int r = check_kind(pkey, why);

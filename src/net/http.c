@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "net/http_parts.h"
 
+#include <openssl/crypto.h>
 #include <openssl/x509_vfy.h>
 #include <signal.h>
 
@@ -43,7 +44,15 @@ struct bytes *http_keep_body(const struct http_response *r) {
     return &k->bytes;
 }
 
+/* Headers and addresses have tokens and signatures in them. */
+static void wipe(char *s) {
+    OPENSSL_cleanse(s, strlen(s));
+}
+
 static void call_free(struct http_call *c) {
+    for (struct curl_slist *l = c->lines; l; l = l->next)
+        wipe(l->data);
+    wipe((char *)c->req.url);
     curl_slist_free_all(c->lines);
     free((char *)c->req.method);
     free((char *)c->req.url);

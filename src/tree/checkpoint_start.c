@@ -8,6 +8,7 @@
 #include "tree/base.h"
 #include "tree/checkpoint.h"
 #include "tree/fault.h"
+#include "tree/news.h"
 #include "tree/object.h"
 #include "tree/rows.h"
 #include <inttypes.h>
@@ -191,6 +192,8 @@ static int adopt(struct tree *t, const struct checkpoint_ref *ref, const struct 
         r = save_base(t, ref);
     if (r == 0)
         r = checkpoint_save(t);
+    if (r == 0)
+        r = news_begin(t);
     if (r == 0)
         r = follow_save(t);
     r = tree_end(t, r);

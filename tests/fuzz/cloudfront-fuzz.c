@@ -41,7 +41,8 @@ static void fuzz_policy(const char *text) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n) {
     CLEANUP_FREE char *text = xstrndup((const char *)p, n);
-    fuzz_key(p, n, text);
+    if (n % 8 == 0) /* OpenSSL takes its time over each */
+        fuzz_key(p, n, text);
     fuzz_policy(text);
     return 0;
 }
