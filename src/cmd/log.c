@@ -40,10 +40,12 @@ static int ask(const char *path, const char *request, struct output *out) {
         return STATUS_FAILED;
     }
     if (r < 0) {
-        log_error("%s: %s", path,
-                  r == -ENODATA               ? "not an assetfs mount"
-                  : r == -EPIPE && out->flush ? "the mount has ended"
-                                              : strerror(-r));
+        log_error(
+            "%s: %s", path,
+            r == -ENODATA ? "not an assetfs mount"
+            : r == -EPIPE && out->flush
+                ? "the mount has ended, or nobody has read its lines for ten seconds; go on with --since"
+                : strerror(-r));
         return STATUS_FAILED;
     }
     return STATUS_DONE;

@@ -154,7 +154,7 @@ static int by_name(const FTSENT **a, const FTSENT **b) {
 static int print_tree(struct ask *a, char *path) {
     char *const paths[] = {path, NULL};
     int status = STATUS_DONE;
-    FTS *fts = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, by_name);
+    FTS *fts = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR | FTS_XDEV, by_name);
     for (FTSENT *e; fts && (e = fts_read(fts));) {
         if (e->fts_info == FTS_ERR || e->fts_info == FTS_DNR || e->fts_info == FTS_NS) {
             log_errno(-e->fts_errno, "%s", e->fts_path);

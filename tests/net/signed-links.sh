@@ -63,6 +63,8 @@ PY
 # Without a signature a link to it would not work.
 expect 1 "$ASSETFS" url "$MNT/dir/one.txt"
 says 'works only with a signature: say --sign'
+ln -s "$MNT/dir" "$TMP/to-dir"
+equals "$("$ASSETFS" url --sign -r "$TMP/to-dir" | wc -l)" 2 "through a link"
 for wrong in '--expires 1h' '--sign --expires soon' '--sign --expires 0' '--sign --expires 100000d' ''; do
     # shellcheck disable=SC2086 # words
     expect 2 "$ASSETFS" url $wrong ${wrong:+"$MNT/dir/one.txt"}
