@@ -12,6 +12,19 @@ cp "$XDG_CONFIG_HOME/assetfs/assetfs.conf" "$TMP/keyless/assetfs/"
 BUCKET=$BUCKET KEYLESS=$TMP/keyless python3 "$SRC/tests/tools/check-cases.py" "$ASSETFS" "$CONTROL" ||
     fail "see above"
 
+# The manual's examples, as printed.
+sed 's/^\[volume test\]$/[volume pictures]/; /^\[volume direct\]$/,$d' "$XDG_CONFIG_HOME/assetfs/assetfs.conf" >"$TMP/pictures.conf"
+cat "$TMP/pictures.conf" >>"$XDG_CONFIG_HOME/assetfs/assetfs.conf"
+control POST /reset
+control POST /credentials 'scope WRITERKEY .assetfs/,files/'
+set_double error-ttl=0 cors=2
+sed -n '/^\.Sh EXAMPLES$/,/^\.Sh /s/^assetfs check /check /p' "$SRC/man/assetfs.1" >"$TMP/examples"
+equals "$(wc -l <"$TMP/examples")" 2 "examples of check in the manual"
+while read -r line; do
+    # shellcheck disable=SC2086 # words
+    expect 0 "$ASSETFS" $line
+done <"$TMP/examples"
+
 # As text: a line each, and a last one.
 control POST /reset
 set_double error-ttl=0
