@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "cmd/command.h"
+#include "cmd/volume_areas.h"
 #include "cmd/volume_args.h"
 #include "fs/volume.h"
 #include "store/open.h"
@@ -71,13 +72,32 @@ static int print(struct check *c) {
     return statuses[report_worst(&c->report)];
 }
 
+/* With the areas that a mount of the volume knows, or the default one: signed, if there is a key to sign
+ * with. */
+static int probe(struct check *c) {
+    struct areas areas;
+    if (volume_areas(c->opt, &areas) < 0)
+        areas_put(&areas, &(struct area){.path = xstrdup(""),
+                                         .access = c->opt->cdn_key_file ? AREA_SIGNED : AREA_OPEN});
+    struct probe_area *list = xcalloc(areas.n, sizeof *list);
+    for (size_t i = 0; i < areas.n; i++)
+        list[i] = (struct probe_area){.room = area_key_room(area_template(&areas.v[i]), areas.v[i].path),
+                                      .open = areas.v[i].access == AREA_OPEN};
+    const struct probe_config config = {
+        .env = loop_env(c->loop), .opt = c->opt, .origin = c->origin, .areas = list, .n_areas = areas.n};
+    int r = probe_deployment(&config, &c->report, &c->why);
+    for (size_t i = 0; i < areas.n; i++)
+        free((char *)(uintptr_t)list[i].room);
+    free(list);
+    areas_free(&areas);
+    return r;
+}
+
 static int check_deployment(struct check *c) {
     int status = STATUS_FAILED;
     int r = loop_new(2, &c->loop);
-    if (r == 0) {
-        struct probe_config config = {.env = loop_env(c->loop), .opt = c->opt, .origin = c->origin};
-        r = probe_deployment(&config, &c->report, &c->why);
-    }
+    if (r == 0)
+        r = probe(c);
     if (r == 0) {
         check_volume(c);
         status = print(c);

@@ -5,12 +5,12 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "cmd/command.h"
+#include "cmd/volume_areas.h"
 #include "cmd/volume_args.h"
 #include "net/url.h"
 #include "store/open.h"
 #include "store/policy.h"
 #include "store/s3_request.h"
-#include "tree/area.h"
 
 #define POLICY_MAX ((size_t)16 << 20)
 
@@ -39,28 +39,56 @@ static int check_name(const struct store_site *site, struct buf *why) {
     return -EINVAL;
 }
 
-static int print(const struct options *opt, const struct store_site *site, bool terraform, struct buf *why) {
-    CLEANUP_FREE char *path = NULL, *room = area_key_room(AREA_TEMPLATE, "");
+/* As store/policy.h wants them; what the strings belong to is `areas`, but for the rooms. */
+static struct policy_area *policy_areas(const struct areas *areas) {
+    struct policy_area *list = xcalloc(areas->n, sizeof *list);
+    for (size_t i = 0; i < areas->n; i++) {
+        const struct area *a = &areas->v[i];
+        list[i] = (struct policy_area){.room = area_key_room(area_template(a), a->path),
+                                       .open = a->access == AREA_OPEN,
+                                       .tags = a->n_tags > 0,
+                                       .kms = a->encryption == KEEP_SSE_KMS,
+                                       .kms_key = a->key_id};
+    }
+    return list;
+}
+
+static void print_for(const struct policy *policy, bool terraform) {
     CLEANUP_BUF struct buf out = BUF_INIT(POLICY_MAX);
+    if (terraform)
+        policy_terraform(policy, &out);
+    else
+        policy_json(policy, &out);
+    fputs(buf_str(&out), stdout);
+}
+
+static int print(const struct options *opt, const struct store_site *site, bool terraform, struct buf *why) {
+    CLEANUP_FREE char *path = NULL;
+    struct areas areas;
     int r = opt->cdn ? cdn_path(opt->cdn, &path, why) : 0;
     if (r < 0)
         return r;
-    const struct policy_area area = {.room = room, .open = !opt->cdn_key_file};
-    const struct policy policy = {.volume = opt->volume,
-                                  .bucket = site->bucket,
-                                  .place = site->prefix,
-                                  .journal = opt->prefix,
-                                  .region = site->region,
-                                  .cdn_path = path,
-                                  .amazon = is_amazon(site),
-                                  .signs = opt->cdn_key_file != NULL,
-                                  .areas = &area,
-                                  .n_areas = 1};
-    if (terraform)
-        policy_terraform(&policy, &out);
-    else
-        policy_json(&policy, &out);
-    fputs(buf_str(&out), stdout);
+    bool known = volume_areas(opt, &areas) == 0;
+    if (!known)
+        areas_put(&areas,
+                  &(struct area){.path = xstrdup(""), .access = opt->cdn_key_file ? AREA_SIGNED : AREA_OPEN});
+    struct policy_area *list = policy_areas(&areas);
+    print_for(&(struct policy){.volume = opt->volume,
+                               .bucket = site->bucket,
+                               .place = site->prefix,
+                               .journal = opt->prefix,
+                               .region = site->region,
+                               .cdn_path = path,
+                               .amazon = is_amazon(site),
+                               .signs = opt->cdn_key_file != NULL,
+                               .knows_areas = known,
+                               .areas = list,
+                               .n_areas = areas.n},
+              terraform);
+    for (size_t i = 0; i < areas.n; i++)
+        free(list[i].room);
+    free(list);
+    areas_free(&areas);
     return 0;
 }
 

@@ -327,8 +327,9 @@ static char *pattern_of(const char *base, const char *prefix) {
     return (char *)buf_take(&b, NULL);
 }
 
-static int open_access(struct env *env, const struct options *opt, const char *prefix,
-                       struct store_pair *pair, struct buf *why) {
+int store_access(struct env *env, const struct options *opt, const char *prefix, struct cdn_access **ret,
+                 struct buf *why) {
+    *ret = NULL;
     if (!opt->cdn_key_file && !opt->cdn_header)
         return 0;
     CLEANUP_FREE char *pattern = pattern_of(opt->cdn ? opt->cdn : opt->link_base, prefix);
@@ -343,12 +344,12 @@ static int open_access(struct env *env, const struct options *opt, const char *p
             .hash = !strcmp(opt->cdn_hash, "sha256") ? CLOUDFRONT_SHA256 : CLOUDFRONT_SHA1,
             .lifetime_s = opt->cdn_expires / NS_PER_S,
             .pattern = pattern},
-        &pair->access, why);
+        ret, why);
 }
 
 static int open_reader(struct env *env, struct counters *counters, const struct options *opt,
                        const char *prefix, struct store_pair *pair, struct buf *why) {
-    int r = open_access(env, opt, prefix, pair, why);
+    int r = store_access(env, opt, prefix, &pair->access, why);
     if (r < 0)
         return r;
     if (!opt->cdn) {

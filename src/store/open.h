@@ -36,6 +36,8 @@ int store_site(const struct options *opt, struct credentials *, struct store_sit
 void store_site_free(struct store_site *);
 /* The HTTP engine as these options want it. Errors as http_new(), always with a sentence. */
 int store_http(struct env *, struct counters *, const struct options *opt, struct http **ret, struct buf *why) ATTR_WARN_UNUSED;
+/* What reads through the CDN present (store/cdn_access.h); NULL: nothing. prefix: the volume's place in the bucket. -EINVAL with a sentence. */
+int store_access(struct env *, const struct options *opt, const char *prefix, struct cdn_access **ret, struct buf *why) ATTR_WARN_UNUSED;
 bool store_is_s3(const struct options *opt);
 
 /* By opt->url: "file:///absolute/path", or "s3://bucket[/prefix]" with endpoint=, region=, path_style, profile=, cdn= and the options of the network. The prefix stands before

@@ -45,6 +45,13 @@ bool policy_uses_kms(const struct policy *p) {
     return false;
 }
 
+bool policy_signs(const struct policy *p) {
+    for (size_t i = 0; i < p->n_areas; i++)
+        if (!p->areas[i].open)
+            return true;
+    return p->signs;
+}
+
 /* ---- resources */
 
 /* In a resource * and ? stand for others and $ begins a variable: themselves they are ${*}, ${?}, ${$}. And

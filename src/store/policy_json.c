@@ -34,7 +34,7 @@ static void notes(struct json *j, const struct policy *p) {
                   "s3:if-none-match least of all. assetfs check tells what holds.");
     if (!p->cdn_path)
         json_text(j, NULL, "Without cdn= the volume is read from the bucket itself, by the writer.");
-    if (p->cdn_path && !p->signs)
+    if (p->cdn_path && !policy_signs(p))
         json_text(j, NULL,
                   "Reads are not signed (there is no cdn_key_file=): whoever knows the address of a file can "
                   "read it.");
@@ -47,7 +47,7 @@ static void placeholders(struct json *j, const struct policy *p) {
     json_text(j, "ACCOUNT_ID", "the number of the AWS account");
     if (p->cdn_path)
         json_text(j, "DISTRIBUTION_ID", "the id of the CloudFront distribution that reads the bucket");
-    if (p->cdn_path && p->signs)
+    if (p->cdn_path && policy_signs(p))
         json_text(j, "KEY_GROUP_ID", "the id of the key group with the public half of cdn_key_file=");
     json_text(j, "KMS_KEY_ID", "the id of the KMS key, if the bucket encrypts with one");
     json_text(j, "WRITER", "the name of the IAM user, or the role, that puts");

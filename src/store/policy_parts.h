@@ -26,6 +26,8 @@ struct policy_terms {
 char **policy_prefixes(const struct policy *, size_t *n);
 void policy_prefixes_free(char **, size_t n);
 bool policy_uses_kms(const struct policy *);
+/* Whether some of it is read with a signature only. */
+bool policy_signs(const struct policy *);
 
 /* As a member of that name, or at the top (NULL). */
 void policy_writer(struct json *, const char *name, const struct policy_terms *);

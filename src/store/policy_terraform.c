@@ -170,10 +170,7 @@ static void signers(struct buf *b) {
 static void distribution(struct buf *b, const struct policy *p) {
     size_t n;
     struct policy_behaviour *list = policy_behaviours(p, &n);
-    bool any_signed = false;
-    for (size_t i = 0; i < n; i++)
-        any_signed = any_signed || list[i].is_signed;
-    if (any_signed)
+    if (policy_signs(p))
         signers(b);
     buf_append_str(b, methods);
     buf_append_str(b, "resource \"aws_cloudfront_origin_access_control\" \"assets\" {\n"

@@ -18,11 +18,13 @@ static int locate(struct probe *p, struct buf *why) {
     p->cdn_url = p->opt->cdn ? url_text(&p->cdn) : NULL;
     p->key = xasprintf("%s%s/check", p->site.prefix, p->opt->prefix);
     p->absent = xasprintf("%s%s/check-absent", p->site.prefix, p->opt->prefix);
-    return store_http(p->env, NULL, p->opt, &p->http, why);
+    r = p->cdn_url ? store_access(p->env, p->opt, p->site.prefix, &p->access, why) : 0;
+    return r < 0 ? r : store_http(p->env, NULL, p->opt, &p->http, why);
 }
 
 static void leave(struct probe *p) {
     http_free(p->http);
+    cdn_access_free(p->access);
     credentials_free(p->credentials);
     s3_place_free(&p->place);
     store_site_free(&p->site);
@@ -34,13 +36,20 @@ static void leave(struct probe *p) {
 }
 
 static int probe_s3(const struct probe_config *c, struct report *report, struct buf *why) {
-    struct probe p = {.env = c->env, .opt = c->opt, .origin = c->origin, .report = report};
+    struct probe p = {.env = c->env,
+                      .opt = c->opt,
+                      .origin = c->origin,
+                      .areas = c->areas,
+                      .n_areas = c->n_areas,
+                      .report = report};
     p.credentials = credentials_new(p.env, p.opt->profile);
     int r = locate(&p, why);
     if (r == 0 && probe_puts(&p))
         probe_gets(&p);
     if (r == 0 && p.cdn_url)
         probe_cdn(&p);
+    if (r == 0 && p.cdn_url && !p.cdn_trouble)
+        probe_areas(&p);
     if (r == 0)
         probe_cors(&p);
     leave(&p);

@@ -21,10 +21,18 @@
 #include "base/options.h"
 #include "store/report.h"
 
+/* Objects that are read by the same rule. */
+struct probe_area {
+    const char *room; /* what their keys begin with, behind the volume's place in the bucket: "files/" */
+    bool open;        /* whoever knows the link may read; else whoever has a signed one */
+};
+
 struct probe_config {
     struct env *env;
     const struct options *opt;
     const char *origin; /* of web pages that read the volume, "https://www.example.com"; NULL: CORS is not looked at */
+    const struct probe_area *areas;
+    size_t n_areas;
 };
 
 /* True if that can be an origin: "https://host[:port]", nothing behind it (RFC 6454, 6.2). */

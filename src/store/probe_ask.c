@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "store/probe_parts.h"
+#include <openssl/crypto.h>
 
 #define TRIES 3
 #define ANSWER_MAX ((size_t)1 << 20)
@@ -89,15 +90,20 @@ static void ask(struct probe *p, const struct probe_ask *what, const char *url, 
     }
 }
 
-static void ask_anonymous(struct probe *p, const struct probe_ask *what, const char *url,
-                          struct probe_answer *ret) {
-    char *lines[HEADERS_MAX] = {0};
+/* With the headers of the request, and those of the pass (NULL: none). */
+static void ask_unsigned(struct probe *p, const struct probe_ask *what, const char *url,
+                         const struct cdn_pass *pass, struct probe_answer *ret) {
+    char *lines[HEADERS_MAX + HEADER_LINES_MAX + 1] = {0};
     size_t n = 0;
     for (; n < what->n_headers && n < HEADERS_MAX; n++)
         lines[n] = xasprintf("%s: %s", what->headers[n].name, what->headers[n].value);
+    for (size_t i = 0; pass && i < pass->n_headers; i++)
+        lines[n++] = xstrdup(pass->headers[i]);
     ask(p, what, url, (const char *const *)lines, n, ret);
-    while (n > 0)
+    while (n > 0) {
+        OPENSSL_cleanse(lines[n - 1], strlen(lines[n - 1]));
         free(lines[--n]);
+    }
 }
 
 /* "?a=b", or "" */
@@ -116,7 +122,7 @@ void probe_ask_s3(struct probe *p, const struct probe_ask *what, struct probe_an
     if (what->anonymous) {
         CLEANUP_FREE char *plain = s3_place_url(&p->place, what->key), *query = query_text(what);
         CLEANUP_FREE char *url = xasprintf("%s%s", plain, query);
-        ask_anonymous(p, what, url, ret);
+        ask_unsigned(p, what, url, NULL, ret);
         return;
     }
     *ret = (struct probe_answer){0};
@@ -141,13 +147,30 @@ void probe_ask_s3(struct probe *p, const struct probe_ask *what, struct probe_an
     s3_signed_free(&ready);
 }
 
+/* As a mount's read does. */
+static void ask_with_pass(struct probe *p, const struct probe_ask *what, const char *url,
+                          struct probe_answer *ret) {
+    CLEANUP_BUF struct buf why = BUF_INIT(8192);
+    struct cdn_pass pass = {0};
+    *ret = (struct probe_answer){0};
+    ret->err = cdn_access_pass(p->access, url, &pass, &why);
+    if (ret->err == 0)
+        ask_unsigned(p, what, pass.url, &pass, ret);
+    else
+        ret->why = xstrdup(why.len ? buf_str(&why) : strerror(-ret->err));
+    cdn_pass_free(&pass);
+}
+
 void probe_ask_cdn(struct probe *p, const struct probe_ask *what, struct probe_answer *ret) {
     CLEANUP_BUF struct buf url = BUF_INIT((size_t)16 << 10);
     CLEANUP_FREE char *query = query_text(what);
     buf_printf(&url, "%s/", p->cdn_url);
     url_encode(&url, what->key, strlen(what->key), true);
     buf_append_str(&url, query);
-    ask_anonymous(p, what, buf_str(&url), ret);
+    if (p->access && !what->anonymous)
+        ask_with_pass(p, what, buf_str(&url), ret);
+    else
+        ask_unsigned(p, what, buf_str(&url), NULL, ret);
 }
 
 /* ---- what an answer is */

@@ -52,6 +52,7 @@ static bool report_read(struct probe *p, const struct probe_answer *a) {
             probe_header(a, "content-type") ? probe_header(a, "content-type") : "an unknown type", p->key);
     else
         probe_report_refusal(p, "cdn", FINDING_BROKEN, a);
+    p->cdn_trouble = !a->refusal.code; /* else a signature is missing, or the bucket refuses */
     return false;
 }
 
@@ -149,6 +150,8 @@ static void check_missing(struct probe *p) {
     if (report_missing(p, &first)) {
         get(p, key, &second);
         report_error_caching(p, &first, &second);
+    } else {
+        p->cdn_trouble = true;
     }
 }
 
@@ -174,13 +177,15 @@ static void check_list(struct probe *p) {
     "s3:PutObject and "                                                                                      \
     "s3:DeleteObject out of what the bucket's policy gives the CDN"
 
-/* A PUT or DELETE that must not come to anything. what: "put", "delete". */
-static void report_change(struct probe *p, const char *check, const char *what,
+/* A PUT or DELETE that must not come to anything. who: "everybody", "a signed link"; what: "put", "delete".
+ */
+static void report_change(struct probe *p, const char *check, const char *who, const char *what,
                           const struct probe_answer *a) {
     CLEANUP_FREE char *said = probe_said(a);
-    CLEANUP_FREE char *open = xasprintf("everybody can %s through the CDN", what);
-    CLEANUP_FREE char *passed = xasprintf(
-        "the CDN passes it on, and only the bucket's policy stands between everybody and a %s", what);
+    CLEANUP_FREE char *open = xasprintf("%s can %s through the CDN", who, what);
+    CLEANUP_FREE char *passed =
+        xasprintf("the CDN passes it on, and only the bucket's policy stands between %s and a %s", who, what);
+    bool is_link = strcmp(who, "everybody") != 0;
     int status = a->res.status;
     if (a->err)
         probe_report_refusal(p, check, FINDING_NOTE, a);
@@ -188,14 +193,16 @@ static void report_change(struct probe *p, const char *check, const char *what,
         report_add(p->report, check, FINDING_BROKEN, open, STEP_METHODS, "%s", said);
     else if (probe_is_denied(a))
         report_add(p->report, check, FINDING_WARNING, passed, STEP_METHODS, "%s", said);
-    else if (status == 403 || status == 405 || status == 501)
-        report_add(p->report, check, FINDING_OK, "the CDN lets nobody change anything", NULL, "%s", said);
+    else if (status == 401 || status == 403 || status == 405 || status == 501)
+        report_add(p->report, check, FINDING_OK,
+                   is_link ? "a signed link is good for reading only" : "the CDN lets nobody change anything",
+                   NULL, "%s", said);
     else
         probe_report_refusal(p, check, FINDING_NOTE, a);
     probe_details(p, a);
 }
 
-static void check_put(struct probe *p) {
+static void check_put(struct probe *p, const char *check, const char *who, bool anonymous) {
     const struct sigv4_pair headers[] = {{"If-None-Match", "*"}, {"Content-Type", "text/plain"}};
     CLEANUP_ANSWER struct probe_answer a;
     probe_ask_cdn(p,
@@ -203,17 +210,21 @@ static void check_put(struct probe *p) {
                                       .key = p->key,
                                       .headers = headers,
                                       .n_headers = ARRAY_SIZE(headers),
-                                      .body = PROBE_TEXT},
+                                      .body = PROBE_TEXT,
+                                      .anonymous = anonymous},
                   &a);
-    report_change(p, "cdn-put", "put", &a);
+    report_change(p, check, who, "put", &a);
 }
 
-static void check_delete(struct probe *p) {
+static void check_delete(struct probe *p, const char *check, const char *who, bool anonymous) {
     const struct sigv4_pair headers[] = {{"If-Match", "*"}};
     CLEANUP_ANSWER struct probe_answer a;
     probe_ask_cdn(
-        p, &(struct probe_ask){.method = "DELETE", .key = p->absent, .headers = headers, .n_headers = 1}, &a);
-    report_change(p, "cdn-delete", "delete", &a);
+        p,
+        &(struct probe_ask){
+            .method = "DELETE", .key = p->absent, .headers = headers, .n_headers = 1, .anonymous = anonymous},
+        &a);
+    report_change(p, check, who, "delete", &a);
 }
 
 void probe_cdn(struct probe *p) {
@@ -229,6 +240,10 @@ void probe_cdn(struct probe *p) {
         check_missing(p);
         check_list(p);
     }
-    check_put(p);
-    check_delete(p);
+    check_put(p, "cdn-put", "everybody", true);
+    check_delete(p, "cdn-delete", "everybody", true);
+    if (cdn_access_signs(p->access)) {
+        check_put(p, "signed-put", "who has a signed link", false);
+        check_delete(p, "signed-delete", "who has a signed link", false);
+    }
 }

@@ -44,7 +44,7 @@ static void check_preflight(struct probe *p) {
                             .key = p->key,
                             .headers = headers,
                             .n_headers = ARRAY_SIZE(headers),
-                            .anonymous = true},
+                            .anonymous = !p->cdn_url},
         &a);
     CLEANUP_FREE char *said = probe_said(&a);
     if (a.err)

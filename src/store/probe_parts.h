@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Inside of store/probe.h, shared by its files: probe.c (the order of things), probe_ask.c (one request), probe_put.c and probe_get.c (S3), probe_cdn.c,
+ * Inside of store/probe.h, shared by its files: probe.c (the order of things), probe_ask.c (one request), probe_put.c and probe_get.c (S3), probe_cdn.c, probe_area.c,
  * probe_cors.c, probe_dir.c. Nobody else includes this. One thread; only probe_ask.c knows of the loop.
  */
 #ifndef ASSETFS_PROBE_PARTS_H
@@ -23,6 +23,9 @@ struct probe {
     const char *origin;
     struct http *http;
     struct credentials *credentials;
+    struct cdn_access *access; /* what reads through the CDN present; NULL: nothing */
+    const struct probe_area *areas;
+    size_t n_areas;
     struct store_site site;
     struct s3_place place;
     struct url cdn; /* if opt->cdn */
@@ -32,6 +35,7 @@ struct probe {
     int64_t skew;   /* seconds that S3's clock is ahead of ours */
     bool exists;    /* the object at `key` */
     bool careful;   /* the server refuses a put whose bytes are not those that were announced */
+    bool cdn_trouble; /* what the CDN answers says nothing about single paths */
     bool careless;  /* it has been seen to keep them */
     struct report *report;
 };
@@ -45,7 +49,7 @@ struct probe_ask {
     size_t n_query, n_headers;
     const char *body;    /* NULL: none */
     const char *payload; /* hex digest that is announced instead of the body's own; NULL: its own */
-    bool anonymous;      /* to S3, unsigned */
+    bool anonymous;      /* unsigned; to the CDN: without what the mount's reads present */
 };
 
 struct probe_answer {
@@ -89,8 +93,10 @@ void probe_report_tls(struct probe *, const char *check, const char *where, cons
 bool probe_puts(struct probe *);
 /* probe_get.c: get, list, public-get, public-put */
 void probe_gets(struct probe *);
-/* probe_cdn.c: cdn, cdn-tls, cdn-kms, journal, missing, error-caching, cdn-list, cdn-put, cdn-delete */
+/* probe_cdn.c: cdn, cdn-tls, cdn-kms, journal, missing, error-caching, cdn-list, cdn-put, cdn-delete, signed-put, signed-delete */
 void probe_cdn(struct probe *);
+/* probe_area.c: private:ROOM or open:ROOM, of each area */
+void probe_areas(struct probe *);
 /* probe_cors.c */
 void probe_cors(struct probe *);
 /* probe_dir.c: a directory bucket */

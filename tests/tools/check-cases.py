@@ -43,7 +43,7 @@ def remove_probe():
 
 case("well", {c: ("ok", ".") for c in
               "credentials endpoint region clock digest put condition overwrite content elsewhere delete get list public-get public-put cdn "
-              "journal missing error-caching cdn-list cdn-put cdn-delete volume".split()}, status=0)
+              "journal missing error-caching cdn-list cdn-put cdn-delete open:files/ volume".split()}, status=0)
 case("well, the first time", {"put": ("ok", r"^200 "), "kms": ("ok", "AES256")}, before=remove_probe, status=0)
 case("no CDN", {"get": ("ok", "200"), "cdn": None, "journal": None, "volume": ("ok", "key"), "delete": ("ok", ".")}, volume="direct", keys=["allow WRITERKEY get"], status=0)
 
