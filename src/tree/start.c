@@ -548,7 +548,8 @@ int tree_start(struct tree *t, struct buf *why) {
         r = prove(t, local, head, &by_writing, &said);
     if (r == 0) {
         t->head = head;
-        (void)checkpoint_start(t, head);
+        if (!t->cfg.from_entry_1)
+            (void)checkpoint_start(t, head);
         r = catch_up(t, head, &said);
     }
     if (t->stopped || t->rebuild) /* with its reason: read-only, with what there is; or it looks at itself first */

@@ -53,6 +53,7 @@ struct tree_config {
     enum durability durability;
     int64_t settle_ns, poll_ns, fsync_timeout_ns, timeout_ns;
     bool read_only;
+    bool from_entry_1;        /* no checkpoint is begun from: the whole journal is read */
     struct past at;           /* not PAST_NONE: the tree as of then, with read_only and a directory of its own (tree/past.h) */
     uint64_t min_free;        /* bytes to leave free on the disk of dir */
     uint64_t checkpoint_entries, checkpoint_changes; /* when this host makes a checkpoint (checkpoint.h); either 0: never by itself */

@@ -4,6 +4,7 @@
 # A CDN that gives nothing to reads without a signature, the journal included: signed URLs and signed cookies, canned and custom policies, both hashes, RSA and ECDSA. The double
 # checks each one.
 BACKENDS='double: its CDN checks signatures'
+# shellcheck disable=SC2034 # tests/lib/backend_double.sh reads it
 DOUBLE_PRIVATE='*'
 . "${0%/*}/../sh/lib.sh"
 requires openssl

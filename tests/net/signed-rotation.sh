@@ -4,6 +4,7 @@
 # The CDN's key is replaced while programs read, as Kubernetes replaces a secret (a symbolic link is swapped): the new key is added to the key group, the files change, the old key goes. No
 # program sees an error. So it is with a header for an authoriser. A key that is taken away is trouble with a sentence, never absence.
 BACKENDS='double: its CDN checks signatures'
+# shellcheck disable=SC2034 # tests/lib/backend_double.sh reads it
 DOUBLE_PRIVATE='*'
 . "${0%/*}/../sh/lib.sh"
 requires openssl tar
