@@ -74,6 +74,9 @@ static const struct row rows[] = {
      "set region= or endpoint= if it stays so"},
 
     /* Permission */
+    {PUTS, S3, 0, "AccessDenied", "PutObjectTagging", -EACCES,
+     "the writer may not tag objects",
+     "allow it s3:PutObjectTagging, or take the tags from the area (assetfs area)"},
     {PUTS, S3, 0, "AccessDenied", "kms", -EACCES, "the writer may not use the bucket's KMS key",
      "allow it kms:GenerateDataKey, and kms:Decrypt for multipart uploads"},
     {PUTS, S3, 0, "AccessDenied", "vpc endpoint", -EACCES,
@@ -108,6 +111,8 @@ static const struct row rows[] = {
     {PUTS, S3, 0, "NotImplemented", NULL, -EACCES,
      "the server does not know a header of this put, If-None-Match perhaps: then it cannot hold a volume",
      "run assetfs check, and use a server that knows conditional puts"},
+    {PUTS, S3, 0, "InvalidTag", NULL, -EACCES, "the bucket does not take the area's tags",
+     "give the area others"},
     {PUTS, S3, 0, "InvalidStorageClass", NULL, -EACCES, "the bucket does not have the area's storage class",
      "give the area another one"},
 

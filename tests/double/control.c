@@ -41,6 +41,8 @@ bool control_set(struct site *site, const char *line) {
         {"cdn-writes=", &site->cdn_writes, 2},
         {"cdn-list=", &site->cdn_list, 1},
         {"kms=", &site->kms, 1},
+        {"tagging=", &site->tagging, 1},
+        {"kms-refuses=", &site->kms_refuses, 4},
         {"cors=", &site->cors, 2},
         {"error-ttl=", &site->error_ttl, 86400},
         {"latency=", &site->latency, 600000},

@@ -12,7 +12,7 @@
  *   POST   /authoriser    "Name: value|value": what the CDN wants to see on each read; nothing: it wants nothing
  *   POST   /settings      lines NAME=VALUE: demand-condition, early-412, small-parts, cache-all (0 or 1), error-ttl (seconds), latency (ms, of each request to
  *                         S3 and CDN); and what a deployment has wrong: ignore-condition, ignore-digest, public-read, public-write, cdn-list, kms (0 or 1),
- *                         cdn-writes, cors (0 to 2): site.h
+ *                         cdn-writes, cors (0 to 2), tagging (0 or 1), kms-refuses (0 to 4): site.h
  *   POST   /offline       s3, cdn, or nothing for both: connections are reset, new ones refused; POST /online undoes it
  *   POST   /purge         empties the CDN's cache
  *   POST   /reset         all of it as at the start but objects, added credentials, signers, authoriser and settings: no faults, cache empty, counters 0, credentials restored, online

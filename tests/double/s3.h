@@ -8,7 +8,7 @@
  * A reader's missing key is 403, as for everybody without ListBucket; the owner's is 404.
  *
  * Unlike AWS: an ETag is the SHA-256, not the MD5; of checksums only SHA-256 (and Content-MD5) is known, others are 501, as are bodies signed chunk by chunk;
- * nothing is kept of tags, ACLs, versions; encryption headers are taken and given back.
+ * nothing is kept of tags but their number, nothing of ACLs and versions; encryption headers are checked and given back, and KMS says what it is set to (site.h).
  *
  * Facts: "PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "GetObject" (Amazon S3 API Reference), "How to prevent object overwrites with
  * conditional writes" (Amazon S3 User Guide).

@@ -78,7 +78,7 @@ static void part_begin(struct request *r) {
         return;
     }
     call->part = (unsigned)number;
-    if (!s3_check_put_headers(r) || !find_upload(r))
+    if (!s3_check_put_headers(r) || !find_upload(r) || !s3_check_kms_part(r, call->upload->headers))
         return;
     if (call->upload->sha256 && !request_header(r, "x-amz-checksum-sha256")) {
         s3_error_say(

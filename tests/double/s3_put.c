@@ -52,12 +52,12 @@ static bool check_other_headers(struct request *r) {
         bool acl = !strcasecmp(name, "x-amz-acl") && strcmp(value, "bucket-owner-full-control") != 0;
         if (acl || !strncasecmp(name, "x-amz-grant-", 12))
             return s3_refuse(r, "AccessControlListNotSupported");
-        bool special = !strcasecmp(name, "x-amz-tagging") || !strncasecmp(name, "x-amz-object-lock-", 18);
+        bool special = !strncasecmp(name, "x-amz-object-lock-", 18);
         if (special && writer) {
             s3_violation(r, "not-allowed");
             return s3_refuse(r, "AccessDenied");
         }
-        if (special || !strncasecmp(name, "x-amz-server-side-encryption-customer-", 38)) {
+        if (special) {
             s3_error_say(&s3_call(r)->err, "NotImplemented", "The double knows nothing of %s", name);
             return s3_refused(r);
         }
@@ -66,7 +66,7 @@ static bool check_other_headers(struct request *r) {
 }
 
 bool s3_check_put_headers(struct request *r) {
-    return check_length(r) && check_digest_headers(r) && check_other_headers(r);
+    return check_length(r) && check_digest_headers(r) && check_other_headers(r) && s3_check_keep(r);
 }
 
 bool s3_check_condition(struct request *r) {
@@ -161,6 +161,13 @@ char *s3_kept_headers(const struct request *r, const char *etag, const char *che
         fputs("Content-Type: binary/octet-stream\n", f);
     if (!request_header(r, "x-amz-server-side-encryption"))
         fputs("x-amz-server-side-encryption: AES256\n", f);
+    const char *tags = request_header(r, "x-amz-tagging");
+    if (tags && *tags) {
+        unsigned count = 1;
+        for (const char *p = tags; *p; p++)
+            count += *p == '&';
+        fprintf(f, "x-amz-tagging-count: %u\n", count);
+    }
     for (size_t i = 0; i < r->n_headers; i++) {
         if (is_kept(r->headers[i].name))
             fprintf(f, "%s: %s\n", r->headers[i].name, r->headers[i].value);
@@ -232,8 +239,9 @@ static void put_finish(struct request *r) {
     r->answer.status = 200;
     r->answer.text = xstrdup("");
     answer_header(&r->answer, "ETag", "\"%s\"", etag);
-    bool kms = atomic_load(&s3_site(r)->kms);
-    answer_header(&r->answer, "x-amz-server-side-encryption", "%s", kms ? "aws:kms" : "AES256");
+    const char *method = request_header(r, "x-amz-server-side-encryption");
+    bool kms = !method && atomic_load(&s3_site(r)->kms);
+    answer_header(&r->answer, "x-amz-server-side-encryption", "%s", method ? method : kms ? "aws:kms" : "AES256");
     if (kms)
         answer_header(&r->answer, "x-amz-server-side-encryption-aws-kms-key-id",
                       "arn:aws:kms:us-east-1:111122223333:key/double");

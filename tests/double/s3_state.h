@@ -46,6 +46,9 @@ void s3_decorate(struct request *);
 /* Before the body: lengths, digests, condition, and what a writer must not ask for. False: answered. */
 bool s3_check_put_headers(struct request *);
 bool s3_check_condition(struct request *);
+/* s3_keep.c: tags, storage class, metadata, encryption; and of a part, what the upload was begun with. */
+bool s3_check_keep(struct request *);
+bool s3_check_kms_part(struct request *, const char *headers);
 /* After it: what was received against what was promised, and its digest. False: answered. */
 bool s3_check_body(struct request *, unsigned char digest[BUCKET_DIGEST]);
 /* What is kept with the object; malloc'd lines. */

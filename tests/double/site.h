@@ -46,6 +46,8 @@ struct site {
     atomic_int cdn_writes;       /* 0: the CDN refuses other methods than GET and HEAD; 1: it passes PUT and DELETE on, the bucket refuses; 2: the bucket lets it */
     atomic_int cdn_list;         /* the CDN may list: a missing key is 404, and its root a listing */
     atomic_int kms;              /* the bucket encrypts with a KMS key */
+    atomic_int tagging;          /* the writer may PutObjectTagging */
+    atomic_int kms_refuses;      /* what KMS says to a put that names it: 0 nothing; 1: no kms:GenerateDataKey; 2: the key is disabled; 3: there is none; 4: to parts, no kms:Decrypt */
     atomic_int cors;             /* 0: no rule; 1: every origin; 2: https://www.example.com only */
     atomic_int latency;          /* ms before each request to S3 and CDN begins */
 };
