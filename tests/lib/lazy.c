@@ -21,6 +21,8 @@ struct lazy {
     struct base *base;
     uint64_t random;
     unsigned failures, listings;
+    bool braked;
+    unsigned rows_left; /* then */
     int err;
     struct waiting *waiting;
 };
@@ -52,11 +54,14 @@ static int hesitate(struct lazy *l) {
         l->failures--;
         return l->err;
     }
+    if (l->braked && !l->rows_left)
+        return -EINPROGRESS;
     return draw(l, 3) ? -EINPROGRESS : 0;
 }
 
 /* Breaks a listing off. */
 struct cut {
+    struct lazy *lazy;
     bool (*each)(void *, const struct base_row *);
     void *arg;
     unsigned left;
@@ -65,17 +70,18 @@ struct cut {
 
 static bool pass_on(void *arg, const struct base_row *row) {
     struct cut *c = arg;
-    if (c->left-- == 0) {
+    if (c->left-- == 0 || (c->lazy->braked && !c->lazy->rows_left)) {
         c->cut = true;
         return false;
     }
+    c->lazy->rows_left -= c->lazy->braked;
     return c->each(c->arg, row);
 }
 
 static int children(void *arg, uint64_t dir, const char *after, size_t after_n, bool (*each)(void *, const struct base_row *), void *each_arg,
                     bool *ret_more) {
     struct lazy *l = arg;
-    struct cut c = {each, each_arg, draw(l, 2) ? UINT_MAX : draw(l, 4), false};
+    struct cut c = {l, each, each_arg, draw(l, 2) ? UINT_MAX : draw(l, 4), false};
     int r = hesitate(l);
     if (r == 0)
         r = base_children(l->base, dir, after, after_n, pass_on, &c, ret_more);
@@ -101,6 +107,8 @@ static void wait_for_pages(void *arg, void (*ready)(void *, int), void *ready_ar
     struct waiting *w = xcalloc(1, sizeof *w);
     *w = (struct waiting){.lazy = l, .ready = ready, .arg = ready_arg, .timer = {.fn = wait_over, .arg = w}};
     DL_APPEND(l->waiting, w);
+    if (l->braked && !l->rows_left)
+        return;
     env_timer_set(l->env, &w->timer, env_mono(l->env) + draw(l, 30) * NS_PER_MS);
 }
 
@@ -130,6 +138,15 @@ struct lazy *lazy_again(struct tree *t, const char *dir) {
 void lazy_fail(struct lazy *l, unsigned n, int err) {
     l->failures = n;
     l->err = err;
+}
+
+void lazy_brake(struct lazy *l, unsigned rows) {
+    l->braked = true;
+    l->rows_left = rows;
+}
+
+void lazy_note(void *arg, int err) {
+    *(int *)arg = err;
 }
 
 unsigned lazy_listings(const struct lazy *l) {

@@ -25,6 +25,10 @@ struct lazy *lazy_forget(struct tree *, struct lazy *from, const char *dir);
 struct lazy *lazy_again(struct tree *, const char *dir);
 /* The next so many questions fail with that. */
 void lazy_fail(struct lazy *, unsigned n, int err);
+/* After so many more rows nothing is answered any more, until it is freed. */
+void lazy_brake(struct lazy *, unsigned rows);
+/* A fault_wait(): *(int *)arg becomes what it is told. */
+void lazy_note(void *arg, int err);
 /* How often the base was asked, and has answered, for rows of a directory. */
 unsigned lazy_listings(const struct lazy *);
 /* After tree_close(). NULL-safe; returns NULL. */
