@@ -2,6 +2,7 @@
  *
  * `hosts-sim --lazy --schedules 40`: hosts that now and then have fetched nothing of the tree any more (tests/lib/lazy.h). Its failures are run again by hosts-sim --lazy.
  */
+int sim_main(int argc, char **argv);
 #define main sim_main
 #include "hosts-sim.c"
 #undef main
