@@ -101,7 +101,7 @@ static int print_policy(const struct options *opt, bool terraform) {
         log_errno(r, "%s", opt->url);
         return STATUS_FAILED;
     }
-    struct credentials *credentials = credentials_new(loop_env(loop), opt->profile);
+    struct credentials *credentials = store_credentials(loop_env(loop), opt, NULL); /* nobody is asked for keys */
     r = store_site(opt, credentials, &site, &why);
     if (r == 0)
         r = check_name(&site, &why);

@@ -1,19 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "net/credentials_files.h"
 #include "base/file.h"
+#include "base/secret.h"
 #include "net/aws_config.h"
 #include <fcntl.h>
 #include <openssl/crypto.h>
+#include <strings.h>
 #include <sys/sysmacros.h>
 
 #define TRIES 3
 
 const char *const aws_setting_names[AWS_SETTINGS] = {
     [AWS_ROLE_ARN] = "role_arn",
+    [AWS_SOURCE_PROFILE] = "source_profile",
+    [AWS_CREDENTIAL_SOURCE] = "credential_source",
+    [AWS_ROLE_SESSION_NAME] = "role_session_name",
+    [AWS_EXTERNAL_ID] = "external_id",
+    [AWS_DURATION_SECONDS] = "duration_seconds",
+    [AWS_MFA_SERIAL] = "mfa_serial",
+    [AWS_WEB_IDENTITY_TOKEN_FILE] = "web_identity_token_file",
     [AWS_SSO_SESSION] = "sso_session",
     [AWS_SSO_START_URL] = "sso_start_url",
-    [AWS_WEB_IDENTITY_TOKEN_FILE] = "web_identity_token_file",
     [AWS_CREDENTIAL_PROCESS] = "credential_process",
+    [AWS_EC2_METADATA_SERVICE_ENDPOINT] = "ec2_metadata_service_endpoint",
+    [AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE] = "ec2_metadata_service_endpoint_mode",
     [AWS_ACCESS_KEY_ID] = "aws_access_key_id",
     [AWS_SECRET_ACCESS_KEY] = "aws_secret_access_key",
     [AWS_SESSION_TOKEN] = "aws_session_token",
@@ -24,11 +34,7 @@ const char *const aws_setting_names[AWS_SETTINGS] = {
     [AWS_SERVICES] = "services",
 };
 
-void secret_free(char *s) {
-    if (s)
-        OPENSSL_cleanse(s, strlen(s));
-    free(s);
-}
+static const char *const service_names[AWS_SERVICES_ASKED] = {[AWS_S3] = "s3", [AWS_STS] = "sts"};
 
 static void replace(char **value, struct aws_slice s) {
     secret_free(*value);
@@ -141,7 +147,7 @@ struct look {
     struct aws_file_profile *f;
     bool own_default; /* [profile default] was seen: [default] does not count beside it */
     const char *services;
-    char *s3_endpoint;
+    char **endpoint;
 };
 
 static void forget_values(struct aws_file_profile *f) {
@@ -182,9 +188,10 @@ static void take_profile(void *arg, const struct aws_setting *s) {
 
 static void take_services(void *arg, const struct aws_setting *s) {
     struct look *l = arg;
-    if (aws_slice_is(s->name, "s3") && aws_slice_is(s->sub, "endpoint_url") &&
-        aws_config_in_section(s, "services", l->services))
-        replace(&l->s3_endpoint, s->value);
+    for (size_t i = 0; i < AWS_SERVICES_ASKED; i++)
+        if (aws_slice_is(s->name, service_names[i]) && aws_slice_is(s->sub, "endpoint_url") &&
+            aws_config_in_section(s, "services", l->services))
+            replace(&l->endpoint[i], s->value);
 }
 
 static void load_file(const char *path, struct aws_profile *p, enum aws_file which, const char *name,
@@ -207,8 +214,8 @@ static void load_file(const char *path, struct aws_profile *p, enum aws_file whi
     l.services = f->value[AWS_SERVICES];
     if (f->err == 0 && which == AWS_CONFIG && l.services && text.p) {
         unsigned line;
+        l.endpoint = p->endpoint;
         (void)!aws_config_parse(text.p, text.len, take_services, &l, &line);
-        p->s3_endpoint = l.s3_endpoint;
     }
     text_free(&text);
 }
@@ -225,7 +232,8 @@ struct aws_profile *aws_profile_free(struct aws_profile *p) {
         return NULL;
     forget_values(&p->file[AWS_CREDENTIALS]);
     forget_values(&p->file[AWS_CONFIG]);
-    secret_free(p->s3_endpoint);
+    for (size_t i = 0; i < AWS_SERVICES_ASKED; i++)
+        secret_free(p->endpoint[i]);
     free(p);
     return NULL;
 }
@@ -238,4 +246,15 @@ const char *aws_profile_value(const struct aws_profile *p, enum aws_setting_id i
             return p->file[i].value[id];
         }
     return NULL;
+}
+
+bool aws_profile_found(const struct aws_profile *p) {
+    return p->file[AWS_CREDENTIALS].found || p->file[AWS_CONFIG].found;
+}
+
+const char *aws_profile_endpoint(const struct aws_profile *p, enum aws_service service) {
+    const char *ignore = aws_profile_value(p, AWS_IGNORE_CONFIGURED_ENDPOINT_URLS, NULL);
+    if (ignore && strcasecmp(ignore, "true") == 0)
+        return NULL;
+    return p->endpoint[service] ? p->endpoint[service] : aws_profile_value(p, AWS_ENDPOINT_URL, NULL);
 }

@@ -18,13 +18,21 @@
 
 enum aws_file { AWS_CREDENTIALS, AWS_CONFIG, AWS_FILES };
 
-/* The settings that mean something here; first those whose presence says that the keys come from elsewhere. */
+/* The settings that mean something here. */
 enum aws_setting_id {
     AWS_ROLE_ARN,
+    AWS_SOURCE_PROFILE,
+    AWS_CREDENTIAL_SOURCE,
+    AWS_ROLE_SESSION_NAME,
+    AWS_EXTERNAL_ID,
+    AWS_DURATION_SECONDS,
+    AWS_MFA_SERIAL,
+    AWS_WEB_IDENTITY_TOKEN_FILE,
     AWS_SSO_SESSION,
     AWS_SSO_START_URL,
-    AWS_WEB_IDENTITY_TOKEN_FILE,
     AWS_CREDENTIAL_PROCESS,
+    AWS_EC2_METADATA_SERVICE_ENDPOINT,
+    AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE,
     AWS_ACCESS_KEY_ID,
     AWS_SECRET_ACCESS_KEY,
     AWS_SESSION_TOKEN,
@@ -36,6 +44,9 @@ enum aws_setting_id {
     AWS_SETTINGS
 };
 extern const char *const aws_setting_names[AWS_SETTINGS];
+
+/* The services that are asked, as the section [services] names them. */
+enum aws_service { AWS_S3, AWS_STS, AWS_SERVICES_ASKED };
 
 /* What a path led to. */
 struct file_id {
@@ -57,7 +68,7 @@ struct aws_file_profile {
 
 struct aws_profile {
     struct aws_file_profile file[AWS_FILES];
-    char *s3_endpoint; /* of the [services] section that the profile names */
+    char *endpoint[AWS_SERVICES_ASKED]; /* of the [services] section that the profile names */
 };
 
 /* path[]: absolute; NULL: there is none. now_ns: the wall clock. Freed by aws_profile_free(). */
@@ -67,8 +78,9 @@ struct aws_profile *aws_profile_free(struct aws_profile *); /* NULL-safe; return
 bool aws_files_changed(const char *const path[AWS_FILES], const struct file_id ids[AWS_FILES]);
 /* The setting in whichever file has it; the credentials file goes first, as for AWS's tools. NULL: neither. ret_file may be NULL. */
 const char *aws_profile_value(const struct aws_profile *, enum aws_setting_id, enum aws_file *ret_file);
-
-/* Zeroes the string and frees it. NULL-safe. */
-void secret_free(char *);
+/* Either file has the profile. */
+bool aws_profile_found(const struct aws_profile *);
+/* Where the service is, by the profile: its own setting, or endpoint_url; NULL: not said, or to be ignored. Valid as long as the profile is. */
+const char *aws_profile_endpoint(const struct aws_profile *, enum aws_service);
 
 #endif

@@ -53,6 +53,8 @@ static void call_free(struct http_call *c) {
     for (struct curl_slist *l = c->lines; l; l = l->next)
         wipe(l->data);
     wipe((char *)c->req.url);
+    if (c->body && (c->req.flags & HTTP_SECRET))
+        OPENSSL_cleanse(c->body, c->cap);
     curl_slist_free_all(c->lines);
     free((char *)c->req.method);
     free((char *)c->req.url);

@@ -47,6 +47,8 @@ struct http_config {
 enum http_flags {
     HTTP_URGENT = 1, /* before those that are not, while waiting for a connection */
     HTTP_FRESH_CONNECTION = 2,
+    HTTP_DIRECT = 4, /* past every proxy: for addresses that mean something to this machine only */
+    HTTP_SECRET = 8, /* address, headers and the answer's body are zeroed before their memory is given back (what libcurl and OpenSSL have of them in buffers of their own is not) */
 };
 
 struct http_request {

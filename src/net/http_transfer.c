@@ -85,6 +85,8 @@ static void make_room(struct http_call *c, size_t more) {
     unsigned char *room = http_room_take(c->http, &size);
     if (c->len > 0)
         memcpy(room, c->body, c->len);
+    if (c->len > 0 && (c->req.flags & HTTP_SECRET))
+        explicit_bzero(c->body, c->len);
     http_room_give(c->http, c->body, c->cap);
     c->body = room;
     c->cap = size;
@@ -211,7 +213,9 @@ static void set_engine(struct http_call *c) {
     SET(c, CA_CACHE_TIMEOUT, CA_CACHE_S);
     SET(c, SHARE, h->share);
     SET(c, USERAGENT, h->user_agent);
-    if (h->proxy)
+    if (c->req.flags & HTTP_DIRECT)
+        SET(c, PROXY, "");
+    else if (h->proxy)
         SET(c, PROXY, h->proxy);
     SET(c, SUPPRESS_CONNECT_HEADERS, 1L);
     SET(c, CONNECTTIMEOUT_MS, (long)((h->connect_timeout_ns + NS_PER_MS - 1) / NS_PER_MS));

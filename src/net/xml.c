@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "net/xml.h"
+#include "base/secret.h"
 #include "base/utf8.h"
 #include <libxml/SAX2.h>
 #include <libxml/parser.h>
@@ -17,6 +18,12 @@ struct xml {
 };
 
 static pthread_once_t initialised = PTHREAD_ONCE_INIT;
+
+/* Answers of STS hold secrets, and the parser copies what it reads more than once. */
+static void initialise(void) {
+    xmlMemSetup(secret_release, malloc, secret_realloc, strdup);
+    xmlInitParser();
+}
 
 /* "<!DOCTYPE": where entities would be declared. The parser stops before it reads any. */
 static void refuse_dtd(void *ctx, const xmlChar *name, const xmlChar *external_id, const xmlChar *system_id) {
@@ -52,7 +59,7 @@ static xmlDocPtr read_document(const void *p, size_t n) {
 }
 
 int xml_parse(const void *p, size_t n, struct xml **ret) {
-    pthread_once(&initialised, xmlInitParser);
+    pthread_once(&initialised, initialise);
     if (n == 0 || n > XML_MAX || memchr(p, 0, n)) /* at a NUL the parser would take the rest for gone */
         return -EBADMSG;
     xmlDocPtr doc = read_document(p, n);
@@ -97,22 +104,28 @@ static xmlNodePtr find(xmlNodePtr node, const char *path) {
     return NULL;
 }
 
+static bool is_text(xmlNodePtr node) {
+    return (node->type == XML_TEXT_NODE || node->type == XML_CDATA_SECTION_NODE) && node->content;
+}
+
 char *xml_text(const struct xml *x, const char *path) {
     xmlNodePtr node = find(x->root, path);
     if (!node)
         return NULL;
-    CLEANUP_BUF struct buf b = BUF_INIT(XML_MAX);
+    size_t len = 0;
     for (xmlNodePtr child = node->children; child; child = child->next)
-        if (child->type == XML_TEXT_NODE || child->type == XML_CDATA_SECTION_NODE)
-            buf_append_str(&b, (const char *)child->content);
-    const char *s = buf_str(&b);
-    if (!s)
-        return NULL;
-    s += strspn(s, WHITE);
-    size_t len = strlen(s);
-    while (len > 0 && strchr(WHITE, s[len - 1]))
-        len--;
-    return xstrndup(s, len);
+        if (is_text(child))
+            len += strlen((const char *)child->content);
+    char *text = xmalloc(len + 1), *end = text;
+    for (xmlNodePtr child = node->children; child; child = child->next)
+        if (is_text(child))
+            end = stpcpy(end, (const char *)child->content);
+    *end = '\0';
+    while (end > text && strchr(WHITE, end[-1]))
+        *--end = '\0';
+    size_t white = strspn(text, WHITE);
+    memmove(text, text + white, (size_t)(end - text) - white + 1);
+    return text;
 }
 
 /* One character of text, of `len` bytes; 0: a byte that begins none. */

@@ -2,6 +2,7 @@
  *
  * Small XML answers of S3 and STS, read by libxml2 with limits: no DTD, no entities, no network, UTF-8 only, at most XML_MAX bytes and 32 elements deep. Whatever a server,
  * a proxy or a captive portal may send instead (HTML, JSON, half a document) is -EBADMSG, never a crash.
+ * Memory of the parser and of documents is zeroed before it is given back; texts that are secrets are the caller's to zero (base/secret.h).
  */
 #ifndef ASSETFS_XML_H
 #define ASSETFS_XML_H

@@ -366,13 +366,22 @@ static int open_reader(struct env *env, struct counters *counters, const struct 
                           &pair->reader, why);
 }
 
+struct credentials *store_credentials(struct env *env, const struct options *opt, struct http *http) {
+    return credentials_new(env, &(struct credentials_config){.profile = opt->profile,
+                                                             .region = opt->region,
+                                                             .insecure_http = opt->insecure_http,
+                                                             .http = http});
+}
+
 static int open_s3(struct env *env, struct counters *counters, const struct options *opt,
                    struct store_pair *ret, struct buf *why) {
-    struct store_pair pair = {.credentials = credentials_new(env, opt->profile)};
-    struct store_site site;
-    int r = store_site(opt, pair.credentials, &site, why);
-    if (r == 0)
-        r = store_http(env, counters, opt, &pair.http, why);
+    struct store_pair pair = {0};
+    struct store_site site = {0};
+    int r = store_http(env, counters, opt, &pair.http, why);
+    if (r == 0) {
+        pair.credentials = store_credentials(env, opt, pair.http);
+        r = store_site(opt, pair.credentials, &site, why);
+    }
     if (r == 0)
         r = open_writer(env, counters, opt, &site, &pair, why);
     if (r == 0)
@@ -419,6 +428,7 @@ void store_pair_stop(struct store_pair *p) {
     store_stop(p->writer);
     if (p->reader != p->writer)
         store_stop(p->reader);
+    credentials_stop(p->credentials);
 }
 
 void store_pair_free(struct store_pair *p) {
@@ -427,8 +437,8 @@ void store_pair_free(struct store_pair *p) {
         store_free(p->reader);
     store_free(p->writer);
     cdn_access_free(p->access);
-    http_free(p->http);
     credentials_free(p->credentials);
+    http_free(p->http);
     *p = (struct store_pair){0};
 }
 

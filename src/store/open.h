@@ -38,6 +38,8 @@ void store_site_free(struct store_site *);
 int store_http(struct env *, struct counters *, const struct options *opt, struct http **ret, struct buf *why) ATTR_WARN_UNUSED;
 /* What reads through the CDN present (store/cdn_access.h); NULL: nothing. prefix: the volume's place in the bucket. -EINVAL with a sentence. */
 int store_access(struct env *, const struct options *opt, const char *prefix, struct cdn_access **ret, struct buf *why) ATTR_WARN_UNUSED;
+/* Whose keys sign, as these options want it: credentials_new(). http: NULL where nobody is asked for keys. */
+struct credentials *store_credentials(struct env *, const struct options *opt, struct http *);
 bool store_is_s3(const struct options *opt);
 
 /* By opt->url: "file:///absolute/path", or "s3://bucket[/prefix]" with endpoint=, region=, path_style, profile=, cdn= and the options of the network. The prefix stands before
@@ -48,7 +50,7 @@ int store_open(struct env *, struct counters *, const struct options *opt, enum 
                struct buf *why) ATTR_WARN_UNUSED;
 /* Ends what is under way in both stores: store_stop(). Safe on a zeroed pair. */
 void store_pair_stop(struct store_pair *);
-/* When no operation is under way: links, stores, then the engine, then the credentials. Safe on a zeroed pair. */
+/* When no operation is under way: links, stores, then the credentials, then the engine. Safe on a zeroed pair. */
 void store_pair_free(struct store_pair *);
 /* What tells this bucket from another of the same URL: the endpoint and region that options and environment name, and the profile that may name them, as one line of text, malloc'd; ""
  * where there is nothing to tell. Never a secret. */

@@ -2,7 +2,11 @@
 #include "store/probe_parts.h"
 
 static int locate(struct probe *p, struct buf *why) {
-    int r = store_site(p->opt, p->credentials, &p->site, why);
+    int r = store_http(p->env, NULL, p->opt, &p->http, why);
+    if (r < 0)
+        return r;
+    p->credentials = store_credentials(p->env, p->opt, p->http);
+    r = store_site(p->opt, p->credentials, &p->site, why);
     if (r < 0)
         return r;
     const struct s3_config config = {.endpoint = p->site.endpoint,
@@ -18,14 +22,13 @@ static int locate(struct probe *p, struct buf *why) {
     p->cdn_url = p->opt->cdn ? url_text(&p->cdn) : NULL;
     p->key = xasprintf("%s%s/check", p->site.prefix, p->opt->prefix);
     p->absent = xasprintf("%s%s/check-absent", p->site.prefix, p->opt->prefix);
-    r = p->cdn_url ? store_access(p->env, p->opt, p->site.prefix, &p->access, why) : 0;
-    return r < 0 ? r : store_http(p->env, NULL, p->opt, &p->http, why);
+    return p->cdn_url ? store_access(p->env, p->opt, p->site.prefix, &p->access, why) : 0;
 }
 
 static void leave(struct probe *p) {
-    http_free(p->http);
     cdn_access_free(p->access);
     credentials_free(p->credentials);
+    http_free(p->http);
     s3_place_free(&p->place);
     store_site_free(&p->site);
     if (p->cdn_url)
@@ -42,7 +45,6 @@ static int probe_s3(const struct probe_config *c, struct report *report, struct 
                       .areas = c->areas,
                       .n_areas = c->n_areas,
                       .report = report};
-    p.credentials = credentials_new(p.env, p.opt->profile);
     int r = locate(&p, why);
     if (r == 0 && probe_puts(&p))
         probe_gets(&p);

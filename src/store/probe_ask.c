@@ -126,7 +126,7 @@ void probe_ask_s3(struct probe *p, const struct probe_ask *what, struct probe_an
         return;
     }
     *ret = (struct probe_answer){0};
-    if (credentials_get(p->credentials, &credential, &why) < 0) {
+    if (credentials_get_sync(p->credentials, &credential, &why) < 0) {
         ret->err = -EACCES;
         ret->why = xstrdup(why.len ? buf_str(&why) : "there are no credentials");
         return;

@@ -82,9 +82,12 @@ static bool learn_clock(struct probe *p, const struct probe_answer *a) {
 static void report_credentials(struct probe *p) {
     CLEANUP_BUF struct buf why = BUF_INIT(8192);
     struct credential c = {0};
-    if (credentials_get(p->credentials, &c, &why) == 0)
+    if (credentials_get_sync(p->credentials, &c, &why) == 0) {
+        CLEANUP_FREE char *from = credentials_from(p->credentials);
         report_add(p->report, "credentials", FINDING_OK, "this host has credentials for S3", NULL,
-                   "access key %s%s", c.access_key, c.session_token ? " with a session token" : "");
+                   "access key %s%s, from %s", c.access_key, c.session_token ? " with a session token" : "",
+                   from ? from : "?");
+    }
     credential_free(&c);
 }
 

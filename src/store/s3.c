@@ -48,25 +48,38 @@ static void call_fail(struct s3_call *c, int err) {
     env_post(c->store->base.env, call_never_sent, c);
 }
 
-static void call_send(struct s3_call *c) {
+/* ---- keys */
+
+static void stop_waiting(struct s3_call *c) {
+    credentials_unwait(c->store->credentials, &c->keys);
+    env_timer_cancel(c->store->base.env, &c->keys_timer);
+}
+
+static void waited_too_long(void *arg) {
+    struct s3_call *c = arg;
+    stop_waiting(c);
+    buf_reset(&c->why);
+    buf_append_str(&c->why, "the AWS keys were asked for in vain until this request's time was over");
+    call_end(c, -ETIMEDOUT, NULL);
+}
+
+static void wait_for_keys(struct s3_call *c, env_fn fn) {
     struct s3_store *s = c->store;
-    struct credential credential = {0};
+    c->keys = (struct credentials_wait){.fn = fn, .arg = c};
+    c->keys_timer = (struct env_timer){.fn = waited_too_long, .arg = c};
+    if (c->timeout_ns > 0)
+        env_timer_set(s->base.env, &c->keys_timer, env_mono(s->base.env) + c->timeout_ns);
+    credentials_wait(s->credentials, &c->keys);
+}
+
+static void call_submit(struct s3_call *c, struct credential *credential) {
+    struct s3_store *s = c->store;
     struct s3_signed ready;
-    if (s->stopping) {
-        buf_append_str(&c->why, "the volume is being unmounted");
-        call_fail(c, -EIO);
-        return;
-    }
-    int r = credentials_get(s->credentials, &credential, &c->why);
-    if (r < 0) {
-        call_fail(c, -EACCES);
-        return;
-    }
-    c->generation = credential.generation;
+    c->generation = credential->generation;
     c->skew = s->skew;
     c->moves_seen = s->moves;
-    s3_sign(&s->place, &credential, &c->request, env_now(s->base.env) / NS_PER_S + s->skew, &ready);
-    credential_free(&credential);
+    s3_sign(&s->place, credential, &c->request, env_now(s->base.env) / NS_PER_S + s->skew, &ready);
+    credential_free(credential);
     struct http_request request = {.method = c->request.method,
                                    .url = ready.url,
                                    .headers = (const char *const *)ready.headers,
@@ -84,18 +97,72 @@ static void call_send(struct s3_call *c) {
     s3_signed_free(&ready);
 }
 
+static void call_send_after_wait(void *arg);
+
+static void call_send(struct s3_call *c, bool waited) {
+    struct s3_store *s = c->store;
+    struct credential credential = {0};
+    if (s->stopping) {
+        buf_append_str(&c->why, "the volume is being unmounted");
+        call_fail(c, -EIO);
+        return;
+    }
+    int r = credentials_get(s->credentials, waited, &credential, &c->why);
+    if (r == -EAGAIN) {
+        buf_reset(&c->why);
+        wait_for_keys(c, call_send_after_wait);
+    } else if (r < 0) {
+        call_fail(c, r);
+    } else {
+        call_submit(c, &credential);
+    }
+}
+
+static void call_send_after_wait(void *arg) {
+    struct s3_call *c = arg;
+    env_timer_cancel(c->store->base.env, &c->keys_timer);
+    call_send(c, true);
+}
+
+/* The keys were refused, and their source has been asked again. */
+static void call_again_with_keys(void *arg) {
+    struct s3_call *c = arg;
+    struct credential credential = {0};
+    CLEANUP_BUF struct buf why = BUF_INIT(S3_WHY_MAX);
+    env_timer_cancel(c->store->base.env, &c->keys_timer);
+    bool others = !c->store->stopping &&
+                  credentials_get(c->store->credentials, true, &credential, &why) == 0 &&
+                  credential.generation != c->generation;
+    if (others) {
+        refusal_free(&c->refusal);
+        call_submit(c, &credential);
+        return;
+    }
+    credential_free(&credential);
+    refusal_explain(&c->refusal, c->request.key, &c->why);
+    call_end(c, refusal_errno(&c->refusal), NULL);
+}
+
 void s3_call_start(struct s3_call *c) {
     c->why = BUF_INIT(S3_WHY_MAX);
     c->refusal = (struct refusal){0};
     c->moves = 0;
     c->new_clock = c->new_keys = false;
+    c->keys = (struct credentials_wait){0};
+    c->keys_timer = (struct env_timer){0};
     DL_APPEND(c->store->calls, c);
-    call_send(c);
+    call_send(c, false);
 }
 
 void s3_call_cancel(struct s3_call *c) {
-    if (c->http)
+    if (c->http) {
         http_cancel(c->store->http, c->http);
+    } else if (c->keys.waiting) {
+        stop_waiting(c);
+        buf_reset(&c->why);
+        buf_append_str(&c->why, "the request was given up");
+        call_fail(c, -EIO);
+    }
 }
 
 /* Only S3 itself is asked for the time. */
@@ -123,34 +190,38 @@ static bool learn_place(struct s3_call *c) {
     return c->moves_seen != s->moves;
 }
 
-static bool is_about_keys(const struct refusal *r) {
+enum about_keys { NOT_ABOUT_KEYS, PERHAPS_ABOUT_KEYS, ABOUT_KEYS };
+
+static enum about_keys about_keys(const struct refusal *r) {
     static const char *const codes[] = {"ExpiredToken",       "InvalidToken",          "TokenRefreshRequired",
                                         "InvalidAccessKeyId", "SignatureDoesNotMatch", "UserSuspended"};
     for (size_t i = 0; r->code && i < ARRAY_SIZE(codes); i++)
         if (!strcmp(r->code, codes[i]))
-            return true;
-    return r->code && r->op != REFUSAL_GET && !strcmp(r->code, "AccessDenied");
+            return ABOUT_KEYS;
+    return r->code && r->op != REFUSAL_GET && !strcmp(r->code, "AccessDenied") ? PERHAPS_ABOUT_KEYS
+                                                                               : NOT_ABOUT_KEYS;
 }
 
-/* Whether the same request, signed anew, may fare better now. */
-static bool worth_another(struct s3_call *c, const struct http_response *response) {
+/* Whether the same request, signed anew, may fare better: 0: now; -EAGAIN: when the keys' source has been
+ * asked; -EACCES: never. */
+static int worth_another(struct s3_call *c, const struct http_response *response) {
     const struct refusal *r = &c->refusal;
     if (r->by == BY_S3)
         learn_clock(c->store, response);
     if (r->code && !strcmp(r->code, "RequestTimeTooSkewed")) {
         bool again = !c->new_clock && llabs(c->store->skew - c->skew) >= SKEW_MIN;
         c->new_clock = true;
-        return again;
+        return again ? 0 : -EACCES;
     }
     if (c->moves < MOVES_MAX && learn_place(c)) {
         c->moves++;
-        return true;
+        return 0;
     }
-    if (r->by == BY_S3 && !c->new_keys && is_about_keys(r)) {
+    if (r->by == BY_S3 && !c->new_keys && about_keys(r)) {
         c->new_keys = true;
-        return credentials_refused(c->store->credentials, c->generation);
+        return credentials_refused(c->store->credentials, c->generation, about_keys(r) == ABOUT_KEYS);
     }
-    return false;
+    return -EACCES;
 }
 
 static void call_answered(void *arg, const struct http_response *response) {
@@ -171,9 +242,14 @@ static void call_answered(void *arg, const struct http_response *response) {
     refusal_read(response, c->op, &c->refusal);
     if (response->status < 300 && !c->refusal.code) {
         call_end(c, 0, response);
-    } else if (!c->store->stopping && worth_another(c, response)) {
+        return;
+    }
+    int again = c->store->stopping ? -EACCES : worth_another(c, response);
+    if (again == 0) {
         refusal_free(&c->refusal);
-        call_send(c);
+        call_send(c, false);
+    } else if (again == -EAGAIN) {
+        wait_for_keys(c, call_again_with_keys);
     } else {
         refusal_explain(&c->refusal, c->request.key, &c->why);
         call_end(c, refusal_errno(&c->refusal), response);

@@ -70,6 +70,9 @@ struct s3_call {
     struct http_call *http;
     unsigned moves;         /* how often it went elsewhere */
     bool new_clock, new_keys;
+    /* It waits for keys, and for how long. */
+    struct credentials_wait keys;
+    struct env_timer keys_timer;
     /* What it was signed with. */
     unsigned generation, moves_seen;
     int64_t skew;

@@ -14,7 +14,8 @@ void s3_box_open(struct s3_box *b, const struct s3_config *c, fake_http_handler 
         setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
     }
     b->http = fake_http_new(fake_env(b->fake), handler, arg);
-    b->credentials = credentials_new(fake_env(b->fake), NULL);
+    setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
+    b->credentials = credentials_new(fake_env(b->fake), &(struct credentials_config){.http = b->http});
     config.http = b->http;
     config.credentials = b->credentials;
     config.bucket = c->bucket ? c->bucket : "assets";
@@ -27,6 +28,7 @@ void s3_box_open(struct s3_box *b, const struct s3_config *c, fake_http_handler 
 void s3_box_close(struct s3_box *b) {
     store_free(b->store);
     credentials_free(b->credentials);
+    fake_env_run(b->fake);
     fake_http_free(b->http);
     fake_env_free(b->fake);
     unsetenv("AWS_ACCESS_KEY_ID");

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "fake_env.h"
-#include "net/credentials_files.h"
+#include "net/aws_environment.h"
 #include "tmpdir.h"
 #include <fcntl.h>
 #include <inttypes.h>
@@ -26,27 +26,11 @@ struct fixture {
     struct credentials *c;
 };
 
-static const char *const VARIABLES[] = {"AWS_ACCESS_KEY_ID",
-                                        "AWS_SECRET_ACCESS_KEY",
-                                        "AWS_SESSION_TOKEN",
-                                        "AWS_SECURITY_TOKEN",
-                                        "AWS_CREDENTIAL_EXPIRATION",
-                                        "AWS_PROFILE",
-                                        "AWS_REGION",
-                                        "AWS_DEFAULT_REGION",
-                                        "AWS_ENDPOINT_URL_S3",
-                                        "AWS_ENDPOINT_URL",
-                                        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-                                        "AWS_WEB_IDENTITY_TOKEN_FILE",
-                                        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-                                        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-                                        "AWS_SHARED_CREDENTIALS_FILE",
-                                        "AWS_CONFIG_FILE"};
-
 static int setup(void **state) {
     struct fixture *f = xcalloc(1, sizeof *f);
-    for (size_t i = 0; i < ARRAY_SIZE(VARIABLES); i++)
-        unsetenv(VARIABLES[i]);
+    for (size_t i = 0; i < AWS_VARIABLES; i++)
+        unsetenv(aws_variable_names[i]);
+    setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
     f->home = tmpdir_new();
     f->log = tmpdir_path(f->home, "log");
     f->log_fd = open(f->log, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -95,6 +79,7 @@ static int teardown(void **state) {
     struct fixture *f = *state;
     f->c = credentials_free(f->c);
     assert_null(f->c);
+    fake_env_run(f->fake);
     log_to_fd(-1);
     free(logged(f));
     close(f->log_fd);
@@ -124,16 +109,41 @@ static void age(struct fixture *f, const char *name, time_t seconds) {
 #define CONFIG ".aws/config"
 #define KEYS(id) "aws_access_key_id = " id "\naws_secret_access_key = hush" id "\n"
 
+static struct fake_env *the_fake; /* of the test that runs */
+
 static struct credentials *look(struct fixture *f, const char *profile) {
     credentials_free(f->c);
-    return f->c = credentials_new(fake_env(f->fake), profile);
+    fake_env_run(f->fake);
+    the_fake = f->fake;
+    return f->c = credentials_new(fake_env(f->fake), &(struct credentials_config){.profile = profile});
+}
+
+/* What is known once somebody has looked. */
+static int get(struct credentials *c, struct credential *ret, struct buf *why) {
+    CLEANUP_BUF struct buf before = BUF_INIT(8192);
+    if (credentials_get(c, false, ret, &before) == 0)
+        credential_free(ret);
+    fake_env_run(the_fake);
+    return credentials_get(c, true, ret, why);
+}
+
+/* Whether there are others, once somebody has looked. */
+static bool refused(struct credentials *c, unsigned generation) {
+    struct credential k = {0};
+    CLEANUP_BUF struct buf why = BUF_INIT(8192);
+    if (credentials_refused(c, generation, true) == 0)
+        return true;
+    fake_env_run(the_fake);
+    bool others = credentials_get(c, true, &k, &why) == 0 && k.generation != generation;
+    credential_free(&k);
+    return others;
 }
 
 /* The keys that hold now are those of KEYS(id). */
 static unsigned assert_keys(struct credentials *c, const char *id) {
     struct credential k;
     CLEANUP_BUF struct buf why = BUF_INIT(8192);
-    if (credentials_get(c, &k, &why) < 0)
+    if (get(c, &k, &why) < 0)
         fail_msg("%s", buf_str(&why));
     CLEANUP_FREE char *secret = xasprintf("hush%s", id);
     unsigned generation = k.generation;
@@ -149,7 +159,7 @@ static unsigned assert_keys(struct credentials *c, const char *id) {
 static void assert_none(struct credentials *c, ...) {
     struct credential k = {0};
     CLEANUP_BUF struct buf why = BUF_INIT(8192);
-    assert_int_equal(credentials_get(c, &k, &why), -EACCES);
+    assert_int_equal(get(c, &k, &why), -EACCES);
     assert_null(k.access_key);
     assert_tells_no_secret(buf_str(&why));
     va_list ap;
@@ -188,7 +198,7 @@ static void a_session_token_and_its_end(void **state) {
     set_environment("ENV");
     setenv("AWS_SESSION_TOKEN", "hush-token", 1);
     setenv("AWS_CREDENTIAL_EXPIRATION", "2026-11-22T02:29:36+00:00", 1);
-    assert_int_equal(credentials_get(look(f, NULL), &k, &why), 0);
+    assert_int_equal(get(look(f, NULL), &k, &why), 0);
     assert_string_equal(k.session_token, "hush-token");
     assert_int_equal(k.expires, 1795314576);
     credential_free(&k);
@@ -239,7 +249,7 @@ static void the_default_profile(void **state) {
                "[other]\n" KEYS("OTHER") "[default]\n" KEYS("FILE") "aws_session_token = hush-t\n");
     struct credential k;
     CLEANUP_BUF struct buf why = BUF_INIT(8192);
-    assert_int_equal(credentials_get(look(f, NULL), &k, &why), 0);
+    assert_int_equal(get(look(f, NULL), &k, &why), 0);
     assert_string_equal(k.access_key, "FILE");
     assert_string_equal(k.session_token, "hush-t");
     assert_int_equal(k.expires, 0);
@@ -251,7 +261,7 @@ static void the_token_by_its_old_name(void **state) {
     write_file(f, CREDENTIALS, "[default]\n" KEYS("FILE") "aws_security_token = hush-old\n");
     struct credential k;
     CLEANUP_BUF struct buf why = BUF_INIT(8192);
-    assert_int_equal(credentials_get(look(f, NULL), &k, &why), 0);
+    assert_int_equal(get(look(f, NULL), &k, &why), 0);
     assert_string_equal(k.session_token, "hush-old");
     credential_free(&k);
 }
@@ -296,7 +306,7 @@ static void profile_default_goes_before_default(void **state) {
                    "B") "[default]\n" KEYS("C"));
     struct credential k;
     CLEANUP_BUF struct buf why = BUF_INIT(8192);
-    assert_int_equal(credentials_get(look(f, NULL), &k, &why), 0);
+    assert_int_equal(get(look(f, NULL), &k, &why), 0);
     assert_string_equal(k.access_key, "B");
     assert_null(k.session_token);
     credential_free(&k);
@@ -341,8 +351,8 @@ static void the_sentence_lists_every_place(void **state) {
     CLEANUP_FREE char *credentials = tmpdir_path(f->home, CREDENTIALS " is not there");
     CLEANUP_FREE char *config = tmpdir_path(f->home, CONFIG " has no [default]");
     write_file(f, CONFIG, "[profile x]\nregion = eu\n");
-    assert_none(look(f, NULL), "AWS_ACCESS_KEY_ID is not set", credentials, config, "instance",
-                "set AWS_ACCESS_KEY_ID and", "profile=", NULL);
+    assert_none(look(f, NULL), "AWS_ACCESS_KEY_ID is not set", credentials, config,
+                "AWS_EC2_METADATA_DISABLED is set", "set AWS_ACCESS_KEY_ID and", "profile=", NULL);
 }
 
 static void the_sentence_for_a_profile(void **state) {
@@ -362,24 +372,22 @@ static void half_of_a_profiles_keys(void **state) {
                 "/.aws/credentials: aws_access_key_id is set, but aws_secret_access_key is not", NULL);
 }
 
-/* What this build cannot do is named, and keys beside it, which AWS's tools would not use, are not used. */
-static void other_ways_to_keys_are_refused(void **state) {
+/* Where AWS's tools would go another way, keys beside it are not used. */
+static void ways_that_lead_nowhere(void **state) {
     struct fixture *f = *state;
-    static const char *const ways[] = {"role_arn", "sso_session", "sso_start_url", "web_identity_token_file",
-                                       "credential_process"};
+    static const struct {
+        const char *setting, *says;
+    } ways[] = {
+        {"role_arn = arn:aws:iam::1:role/r", "config has role_arn, but neither source_profile nor"},
+        {"sso_session = hush", "config has sso_session, which needs a browser"},
+        {"sso_start_url = https://hush", "config has sso_start_url, which needs a browser"},
+        {"web_identity_token_file = /hush", "but no role to use it for: set role_arn"},
+    };
     for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
-        CLEANUP_FREE char *text =
-            xasprintf("[profile x]\n%s = something-hush\nsource_profile = y\n" KEYS("WRONG"), ways[i]);
-        CLEANUP_FREE char *sentence = xasprintf("config has %s, which this build cannot use", ways[i]);
+        CLEANUP_FREE char *text = xasprintf("[profile x]\n%s\n" KEYS("WRONG"), ways[i].setting);
         write_file(f, CONFIG, text);
-        assert_none(look(f, "x"), "[profile x] of ", sentence, NULL);
+        assert_none(look(f, "x"), "[profile x] of ", ways[i].says, NULL);
     }
-}
-
-static void a_role_in_the_credentials_file_is_refused(void **state) {
-    struct fixture *f = *state;
-    write_file(f, CREDENTIALS, "[x]\nrole_arn = arn:aws:iam::1:role/r\nsource_profile = x\n" KEYS("WRONG"));
-    assert_none(look(f, "x"), "credentials has role_arn", NULL);
 }
 
 /* AWS's tools take the keys of the credentials file before a process. */
@@ -390,21 +398,21 @@ static void keys_before_a_process(void **state) {
     assert_keys(look(f, "x"), "X");
 }
 
-static void web_identity_of_the_environment_is_refused(void **state) {
+static void a_web_identity_without_a_role(void **state) {
     struct fixture *f = *state;
     write_file(f, CREDENTIALS, "[default]\n" KEYS("FILE"));
     setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/token", 1);
-    assert_none(look(f, NULL), "AWS_WEB_IDENTITY_TOKEN_FILE is set, but this build cannot use a web identity",
-                NULL);
+    assert_none(look(f, NULL), "AWS_WEB_IDENTITY_TOKEN_FILE is set in the environment, but no role",
+                "set AWS_ROLE_ARN", NULL);
     assert_keys(look(f, "default"), "FILE");
     set_environment("ENV");
     assert_keys(look(f, NULL), "ENV");
 }
 
-static void a_containers_endpoint_is_named(void **state) {
+static void a_containers_endpoint_comes_after_the_profile(void **state) {
     struct fixture *f = *state;
-    setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials", 1);
-    assert_none(look(f, NULL), "AWS_CONTAINER_CREDENTIALS_FULL_URI is set, but this build cannot", NULL);
+    setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://example.com/v1/credentials", 1);
+    assert_none(look(f, NULL), "AWS_CONTAINER_CREDENTIALS_FULL_URI is plain http to example.com", NULL);
     write_file(f, CREDENTIALS, "[default]\n" KEYS("FILE"));
     assert_keys(look(f, NULL), "FILE");
 }
@@ -468,7 +476,7 @@ static void a_file_that_may_not_be_read(void **state) {
     }
     struct credential k = {0};
     CLEANUP_BUF struct buf why = BUF_INIT(8192);
-    int r = credentials_get(f->c, &k, &why);
+    int r = get(f->c, &k, &why);
     assert_int_equal(seteuid(me), 0);
     assert_int_equal(r, -EACCES);
     assert_non_null(strstr(buf_str(&why),
@@ -603,7 +611,7 @@ static void a_warning_is_given_once(void **state) {
     assert_int_equal(unlink(path), 0);
     for (int i = 0; i < 5; i++) {
         assert_keys(f->c, "A");
-        assert_false(credentials_refused(f->c, 1));
+        assert_false(refused(f->c, 1));
     }
     assert_logged(f, "stay in use", 1);
     write_file(f, CREDENTIALS, "[default]\n" KEYS("A"));
@@ -619,7 +627,7 @@ static void keys_that_become_a_role_stay(void **state) {
     assert_keys(look(f, NULL), "A");
     write_file(f, CONFIG, "[default]\nrole_arn = x\n");
     assert_keys(f->c, "A");
-    assert_logged(f, "has role_arn, which this build cannot use", 1);
+    assert_logged(f, "has role_arn, but neither source_profile", 1);
 }
 
 /* Keys that were refused */
@@ -629,8 +637,8 @@ static void refused_keys_that_are_still_the_same(void **state) {
     write_file(f, CREDENTIALS, "[default]\n" KEYS("A"));
     age(f, CREDENTIALS, 100);
     unsigned generation = assert_keys(look(f, NULL), "A");
-    assert_false(credentials_refused(f->c, generation));
-    assert_false(credentials_refused(f->c, generation));
+    assert_false(refused(f->c, generation));
+    assert_false(refused(f->c, generation));
 }
 
 static void refused_keys_that_were_replaced(void **state) {
@@ -638,9 +646,9 @@ static void refused_keys_that_were_replaced(void **state) {
     write_file(f, CREDENTIALS, "[default]\n" KEYS("A"));
     unsigned generation = assert_keys(look(f, NULL), "A");
     write_file(f, CREDENTIALS, "[default]\n" KEYS("B"));
-    assert_true(credentials_refused(f->c, generation));
-    assert_true(credentials_refused(f->c, generation)); /* another request with the old ones */
-    assert_false(credentials_refused(f->c, assert_keys(f->c, "B")));
+    assert_true(refused(f->c, generation));
+    assert_true(refused(f->c, generation)); /* another request with the old ones */
+    assert_false(refused(f->c, assert_keys(f->c, "B")));
 }
 
 static void another_token_is_another_generation(void **state) {
@@ -648,7 +656,7 @@ static void another_token_is_another_generation(void **state) {
     write_file(f, CREDENTIALS, "[default]\n" KEYS("A") "aws_session_token = hush1\n");
     unsigned generation = assert_keys(look(f, NULL), "A");
     write_file(f, CREDENTIALS, "[default]\n" KEYS("A") "aws_session_token = hush2\n");
-    assert_true(credentials_refused(f->c, generation));
+    assert_true(refused(f->c, generation));
 }
 
 static void the_environments_keys_are_refused_for_good(void **state) {
@@ -656,12 +664,12 @@ static void the_environments_keys_are_refused_for_good(void **state) {
     set_environment("ENV");
     unsigned generation = assert_keys(look(f, NULL), "ENV");
     write_file(f, CREDENTIALS, "[default]\n" KEYS("A"));
-    assert_false(credentials_refused(f->c, generation));
+    assert_false(refused(f->c, generation));
 }
 
 static void nothing_to_refuse(void **state) {
     struct fixture *f = *state;
-    assert_false(credentials_refused(look(f, NULL), 0));
+    assert_false(refused(look(f, NULL), 0));
 }
 
 /* Region and endpoint */
@@ -731,10 +739,10 @@ static void *get_and_refuse(void *arg) {
     for (int i = 0; i < ROUNDS; i++) {
         struct credential k = {0};
         CLEANUP_BUF struct buf why = BUF_INIT(8192);
-        if (credentials_get(c, &k, &why) < 0)
+        if (credentials_get(c, false, &k, &why) < 0)
             return (void *)(uintptr_t)1;
         bool pair = strlen(k.secret_key) > 4 && strcmp(k.secret_key + 4, k.access_key) == 0;
-        (void)credentials_refused(c, k.generation);
+        (void)!credentials_refused(c, k.generation, true);
         free(credentials_region(c));
         credential_free(&k);
         if (!pair)
@@ -755,6 +763,7 @@ static void threads_and_a_file_that_is_rewritten(void **state) {
     for (int i = 0; i < ROUNDS; i++) {
         write_file(f, "next", i % 2 ? "[default]\n" KEYS("ODD") : "[default]\n" KEYS("EVEN"));
         assert_int_equal(rename(next, path), 0);
+        fake_env_run(f->fake);
     }
     for (size_t i = 0; i < ARRAY_SIZE(thread); i++) {
         void *bad;
@@ -827,7 +836,7 @@ static void secrets_are_zeroed(void **state) {
     write_file(f, CREDENTIALS, text);
     explicit_bzero(text, sizeof text);
     assert_int_equal(in_memory(needle), 0);
-    assert_int_equal(credentials_get(look(f, NULL), &k, &why), 0);
+    assert_int_equal(get(look(f, NULL), &k, &why), 0);
     assert_string_equal(k.secret_key, needle);
     assert_int_equal(in_memory(needle), 2); /* theirs and ours; none in what was read and parsed */
     credential_free(&k);
@@ -874,11 +883,10 @@ int main(void) {
         TEST(the_sentence_lists_every_place),
         TEST(the_sentence_for_a_profile),
         TEST(half_of_a_profiles_keys),
-        TEST(other_ways_to_keys_are_refused),
-        TEST(a_role_in_the_credentials_file_is_refused),
+        TEST(ways_that_lead_nowhere),
         TEST(keys_before_a_process),
-        TEST(web_identity_of_the_environment_is_refused),
-        TEST(a_containers_endpoint_is_named),
+        TEST(a_web_identity_without_a_role),
+        TEST(a_containers_endpoint_comes_after_the_profile),
         TEST(a_line_that_cannot_be_understood),
         TEST(an_indented_secret),
         TEST(something_that_is_no_file),

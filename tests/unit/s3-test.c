@@ -528,6 +528,22 @@ static void replaced_credentials_are_taken_at_once(void **state) {
     }
 }
 
+/* The keys are being looked for when the volume is unmounted. */
+static void a_put_that_waits_for_keys_is_given_up(void **state) {
+    (void)state;
+    CLEANUP_CALL struct call c = {0};
+    s3_box_close(&box);
+    s3_box_open(&box, &(struct s3_config){0}, NULL, NULL);
+    call_put(&c, box.store, "files/x", "hello", 5);
+    fake_env_run_one(box.fake);
+    assert_int_equal(fake_http_count(box.http), 0);
+    store_stop(box.store);
+    fake_env_run(box.fake);
+    assert_int_equal(c.done, 1);
+    assert_int_equal(c.err, -EIO);
+    assert_int_equal(fake_http_count(box.http), 0);
+}
+
 static void the_same_credentials_are_not_tried_again(void **state) {
     CLEANUP_CALL struct call c = {0};
     CLEANUP_FREE char *path = tmpdir_path(*state, "credentials");
@@ -699,6 +715,7 @@ int main(void) {
         T(the_skew_is_learnt_from_good_answers_too),
         T(a_clock_that_nothing_helps_is_explained),
         T(replaced_credentials_are_taken_at_once),
+        T(a_put_that_waits_for_keys_is_given_up),
         T(the_same_credentials_are_not_tried_again),
         T(a_range_is_asked_for_and_given),
         T(a_range_is_cut_at_the_end),
