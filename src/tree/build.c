@@ -10,6 +10,8 @@
 #define ROWS_MAX 2000
 /* Encoded changes of one entry; what an entry has besides them and its seal fits in the rest. */
 #define CHANGES_BYTES_MAX (ENTRY_MAX - (64u << 10))
+/* The same for a batch, which one change has for itself. */
+#define BATCH_BYTES_MAX (BATCH_MAX - (64u << 10))
 #define NEVER UINT64_MAX
 
 /* A component: inodes joined by every name row's `was` and `now`; one atomic change. */
@@ -458,9 +460,10 @@ static bool cut(struct build *b, const size_t *order, size_t n_order) {
     for (size_t i = 0; i < n_order; i++) {
         struct component *c = &b->list[order[i]];
         bytes += c->bytes;
-        if (bytes > CHANGES_BYTES_MAX && !c->out) {
-            if (c->bytes > CHANGES_BYTES_MAX)
-                log_warning("a change of %zu bytes does not fit a journal entry and waits", c->bytes);
+        bool alone = bytes == c->bytes && bytes <= BATCH_BYTES_MAX; /* one that no entry can hold goes into a batch */
+        if (bytes > CHANGES_BYTES_MAX && !alone && !c->out) {
+            if (c->bytes > BATCH_BYTES_MAX)
+                log_warning("a change of %zu bytes does not even fit a batch and waits", c->bytes);
             c->out = any = true;
         }
     }

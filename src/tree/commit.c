@@ -11,6 +11,7 @@
 #include "net/retry.h"
 #include "tree/apply.h"
 #include "tree/area_set.h"
+#include "tree/batch.h"
 #include "tree/build.h"
 #include "tree/checkpoint.h"
 #include "tree/fault.h"
@@ -163,7 +164,9 @@ struct tree_wait *tree_sync(struct tree *t, void (*done)(void *arg, int err), vo
 
 static void save_inflight(struct tree *t) {
     struct inflight *f = &t->inflight;
-    int r = db_run(&t->db, STMT_INFLIGHT_SET, "ibbi", f->seq, f->nonce, (size_t)NONCE_SIZE, f->bytes.data, f->bytes.len,
+    int r = f->batch.len ? db_meta_set_bytes(&t->db, "inflight_batch", f->batch.data, f->batch.len) : 0;
+    if (r == 0)
+        r = db_run(&t->db, STMT_INFLIGHT_SET, "ibbi", f->seq, f->nonce, (size_t)NONCE_SIZE, f->bytes.data, f->bytes.len,
                    f->op);
     f->active = r == 0;
 }
@@ -193,7 +196,15 @@ static int seal_entry(struct tree *t, struct change *changes, size_t n, bool cla
     f->attempts = 0;
     buf_free(&f->bytes);
     f->bytes = BUF_INIT(ENTRY_MAX);
-    return entry_seal(&e, t->cfg.keys, t->cfg.prefix, salt, &f->bytes);
+    buf_free(&f->batch);
+    f->batch_put = false;
+    int r = entry_seal(&e, t->cfg.keys, t->cfg.prefix, salt, &f->bytes);
+    if (r != -EFBIG)
+        return r;
+    buf_free(&f->bytes);
+    f->bytes = BUF_INIT(ENTRY_MAX);
+    r = batch_seal(t, &e);
+    return r < 0 ? r : entry_seal(&e, t->cfg.keys, t->cfg.prefix, salt, &f->bytes);
 }
 
 /* In a transaction: the next entry into t->inflight, if there is anything to say. */
@@ -259,7 +270,7 @@ static void rows_came(void *arg, int err) {
 static void read_back_later(struct tree *t, uint64_t seq) {
     struct entry_read *q = xmalloc(sizeof *q);
     *q = (struct entry_read){t, seq};
-    fault_wait_all(t, rows_came, q);
+    follow_wait(t, rows_came, q);
 }
 
 /* Another host has the number, or we: either way the entry in flight is resolved by applying what is there. */
@@ -366,9 +377,53 @@ static void put_done(void *arg, int err, const char *why) {
     free(p);
 }
 
-/* Under the lock. */
+/* It is named by its digest, and sealed under a salt of its own: whatever stands there is it, put before. */
+static void batch_put_done(void *arg, int err, const char *why) {
+    struct entry_put *p = arg;
+    struct tree *t = p->tree;
+    tree_lock(t);
+    struct inflight *f = &t->inflight;
+    if (f->active && f->seq == p->seq && !t->closing) {
+        f->putting = false;
+        f->batch_put = err == 0 || err == -EEXIST;
+        if (f->batch_put)
+            put_entry(t);
+        else if (err == -EACCES || err == -EINVAL || err == -ENOSPC || err == -EROFS)
+            put_refused(t, err, why);
+        else
+            put_again(t, err);
+    }
+    tree_release(t);
+    tree_unlock(t);
+    buf_free(&p->bytes);
+    free(p->key);
+    free(p);
+}
+
+static void put_batch(struct tree *t) {
+    struct inflight *f = &t->inflight;
+    struct entry_put *p = xcalloc(1, sizeof *p);
+    f->putting = true;
+    p->tree = t;
+    p->seq = f->seq;
+    p->bytes = BUF_INIT(BATCH_MAX);
+    buf_append(&p->bytes, f->batch.data, f->batch.len);
+    digest_of(p->bytes.data, p->bytes.len, p->put.sha256);
+    p->key = batch_key(t->cfg.prefix, p->put.sha256);
+    p->put.key = p->key;
+    p->put.bytes = p->bytes.data;
+    p->put.size = p->bytes.len;
+    tree_hold(t);
+    store_put_if_absent(t->cfg.writer, &p->put, batch_put_done, p);
+}
+
+/* Under the lock. What it refers to goes first. */
 static void put_entry(struct tree *t) {
     struct inflight *f = &t->inflight;
+    if (f->batch.len && !f->batch_put) {
+        put_batch(t);
+        return;
+    }
     struct entry_put *p = xcalloc(1, sizeof *p);
     f->putting = true;
     p->tree = t;
@@ -459,6 +514,7 @@ static void commit_tick(void *arg) {
 void commit_init(struct tree *t) {
     t->commit_timer = (struct env_timer){.fn = commit_tick, .arg = t};
     t->inflight.bytes = BUF_INIT(ENTRY_MAX);
+    t->inflight.batch = BUF_INIT(BATCH_MAX);
     t->witness_at = INT64_MIN / 2;
 }
 
@@ -473,6 +529,8 @@ void commit_resume(struct tree *t) {
         f->op = (uint64_t)sqlite3_column_int64(s, 3);
     }
     db_reset(s);
+    if (f->active && db_meta_bytes(&t->db, "inflight_batch", &f->batch) == -EFBIG)
+        log_error("tree.db: the batch of the entry in flight is too large");
 }
 
 /* After */
@@ -556,4 +614,5 @@ void commit_resolved(struct tree *t) {
     t->inflight.active = false;
     t->inflight.attempts = 0;
     buf_reset(&t->inflight.bytes);
+    buf_free(&t->inflight.batch);
 }

@@ -22,6 +22,7 @@ enum {
 };
 
 enum { V_ID = 1, V_BLOCK_SIZE = 2, V_HASH = 3, V_ROOT = 4, V_TEMPLATE = 5 };
+enum { B_DIGEST = 1, B_SIZE = 2 };
 #define HASH_SHA256 1
 #define DEFAULT_TEMPLATE "{area}/{sha256}{ext}"
 
@@ -148,9 +149,15 @@ static void encode_volume(const struct entry *e, struct buf *b) {
     put_text_field(b, V_TEMPLATE, DEFAULT_TEMPLATE);
 }
 
+void entry_encode_changes(const struct entry *e, struct buf *b) {
+    cborw_array(b, e->n_changes);
+    for (size_t i = 0; i < e->n_changes; i++)
+        change_encode(&e->changes[i], b);
+}
+
 void entry_encode(const struct entry *e, struct buf *b) {
     bool features = e->compat || e->ro_compat || e->incompat;
-    cborw_map(b, 7 + e->has_previous + features + (e->session != 0) + (e->checkpoint.seq != 0) + (e->message != NULL) + (e->n_changes != 0) +
+    cborw_map(b, 7 + e->has_previous + features + (e->session != 0) + (e->checkpoint.seq != 0) + (e->message != NULL) + (e->n_changes != 0) + (e->batch.size != 0) +
                      e->has_volume);
     put_uint_field(b, E_FORMAT, ENTRY_FORMAT);
     put_uint_field(b, E_SEQUENCE, e->sequence);
@@ -179,9 +186,13 @@ void entry_encode(const struct entry *e, struct buf *b) {
         put_text_field(b, E_MESSAGE, e->message);
     if (e->n_changes) {
         cborw_uint(b, E_CHANGES);
-        cborw_array(b, e->n_changes);
-        for (size_t i = 0; i < e->n_changes; i++)
-            change_encode(&e->changes[i], b);
+        entry_encode_changes(e, b);
+    }
+    if (e->batch.size) {
+        cborw_uint(b, E_BATCH);
+        cborw_map(b, 2);
+        put_bytes_field(b, B_DIGEST, e->batch.digest, DIGEST_SIZE);
+        put_uint_field(b, B_SIZE, e->batch.size);
     }
     if (e->has_volume)
         encode_volume(e, b);
@@ -312,15 +323,47 @@ static int parse_change(struct cbor_in *in, struct change *c) {
     return 0;
 }
 
+/* Adds them to those there are. */
 static int parse_changes(struct cbor_in *in, struct entry *e) {
     size_t n;
     if (get_count(in, 3, &n) < 0)
         return -EBADMSG;
-    e->changes = n ? xcalloc(n, sizeof *e->changes) : NULL;
-    for (e->n_changes = 0; e->n_changes < n;)
+    if (n) {
+        e->changes = xrealloc(e->changes, (e->n_changes + n) * sizeof *e->changes);
+        memset(&e->changes[e->n_changes], 0, n * sizeof *e->changes);
+    }
+    for (n += e->n_changes; e->n_changes < n;)
         if (parse_change(in, &e->changes[e->n_changes++]) < 0)
             return -EBADMSG;
     return 0;
+}
+
+int entry_add_changes(struct entry *e, const void *p, size_t n) {
+    struct cbor_in in = {p, (const uint8_t *)p + n};
+    int r = parse_changes(&in, e);
+    return r < 0 ? r : in.p == in.end ? 0 : -EBADMSG;
+}
+
+static int parse_batch(struct cbor_in *in, struct entry *e) {
+    size_t pairs;
+    uint64_t field, last = 0;
+    bool has_digest = false;
+    if (cborr_map(in, &pairs) < 0)
+        return -EBADMSG;
+    for (size_t i = 0; i < pairs; i++) {
+        if (cborr_uint(in, &field) < 0 || field <= last)
+            return -EBADMSG;
+        last = field;
+        int r = field == B_DIGEST ? get_digest(in, e->batch.digest, DIGEST_SIZE)
+                : field == B_SIZE ? cborr_uint(in, &e->batch.size)
+                                  : cborr_skip(in, NULL, NULL);
+        if (r < 0)
+            return -EBADMSG;
+        has_digest |= field == B_DIGEST;
+    }
+    if (!has_digest || !e->batch.size)
+        return -EBADMSG;
+    return e->batch.size > BATCH_MAX ? -EBADMSG : 0;
 }
 
 static int parse_features(struct cbor_in *in, struct entry *e) {
@@ -396,8 +439,8 @@ static int parse_field(uint64_t field, struct cbor_in *in, struct entry *e) {
         return get_label(in, LABEL_TEXT_MAX, &e->message);
     case E_CHANGES:
         return parse_changes(in, e);
-    case E_BATCH: /* changes this version cannot reach: applying the rest would be wrong */
-        return -EPROTONOSUPPORT;
+    case E_BATCH: /* of a form this version does not know: applying the rest would be wrong */
+        return parse_batch(in, e) < 0 ? -EPROTONOSUPPORT : 0;
     case E_VOLUME:
         return parse_volume(in, e);
     default: /* fields of later, compatible versions */

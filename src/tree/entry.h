@@ -7,10 +7,12 @@
 #define ASSETFS_ENTRY_H
 
 #include "base/seal.h"
+#include "store/store.h"
 #include "tree/checkpoint_ref.h"
 #include "tree/record.h"
 
 #define ENTRY_MAX (4u << 20) /* bytes of an entry's object in the bucket */
+#define BATCH_MAX ((size_t)STORE_WHOLE_MAX) /* bytes of a batch's object */
 #define ENTRY_FORMAT 1
 #define NONCE_SIZE 16
 #define VOLUME_ID_SIZE 16
@@ -54,6 +56,12 @@ struct change {
     size_t n_states;
 };
 
+/* Changes that do not fit the entry: an object <prefix>/batch/<digest>. */
+struct batch_ref {
+    uint8_t digest[DIGEST_SIZE]; /* of the object */
+    uint64_t size;               /* of it; 0: none */
+};
+
 struct entry {
     uint64_t sequence;
     bool has_previous;
@@ -68,6 +76,7 @@ struct entry {
     char *message;                 /* or NULL */
     struct change *changes;
     size_t n_changes;
+    struct batch_ref batch;        /* more of them follow there */
     bool has_volume;               /* entry 1 */
     uint8_t volume_id[VOLUME_ID_SIZE];
     struct record root;            /* entry 1 */
@@ -80,6 +89,9 @@ void entry_free(struct entry *); /* what it owns; the struct becomes zero */
 /* Appends the CBOR of an entry / of one change (to measure it). */
 void entry_encode(const struct entry *, struct buf *);
 void change_encode(const struct change *, struct buf *);
+/* The array of an entry's changes alone, as it stands in a batch; and adds those of a batch's plaintext. */
+void entry_encode_changes(const struct entry *, struct buf *);
+int entry_add_changes(struct entry *, const void *p, size_t n) ATTR_WARN_UNUSED;
 /* -EBADMSG: no entry of this format. -EPROTONOSUPPORT: a newer format version or an unknown incompatible feature. */
 int entry_parse(const void *p, size_t n, struct entry *ret) ATTR_WARN_UNUSED;
 

@@ -10,6 +10,7 @@
 #include "net/retry.h"
 #include "tree/apply.h"
 #include "tree/area_set.h"
+#include "tree/batch.h"
 #include "tree/checkpoint.h"
 #include "tree/deferred.h"
 #include "tree/fault.h"
@@ -115,6 +116,8 @@ static void note_changes(struct tree *t, const struct before *b) {
 /* The fate of the entry in flight is known. */
 static int resolve(struct tree *t) {
     int r = commit_prune(t);
+    if (r == 0 && t->inflight.batch.len)
+        r = db_meta_set_bytes(&t->db, "inflight_batch", "", 0);
     return r < 0 ? r : db_run(&t->db, STMT_INFLIGHT_DEL, "");
 }
 
@@ -221,6 +224,9 @@ int follow_take(struct tree *t, uint64_t seq, const void *p, size_t n) {
         r = check_entry(t, &e);
     if (r < 0)
         return refuse(t, seq, r, p, n);
+    r = batch_open(t, &e);
+    if (r < 0)
+        return r;
     bool ours = commit_is_ours(t, &e);
     struct follow_head before;
     follow_keep(t, &before);
@@ -243,6 +249,7 @@ int follow_take(struct tree *t, uint64_t seq, const void *p, size_t n) {
         key_set_applied(t, &e);
         counter_add(t->cfg.counters, COUNTER_ENTRIES_APPLIED, 1);
         t->head = MAX(t->head, seq);
+        buf_free(&t->batch.bytes);
     }
     before_free(&b);
     return r;
@@ -490,6 +497,13 @@ static void unreadable(struct tree *t, const void *p, size_t n) {
     store_get_range(t->cfg.reader, key, 0, 1, STORE_FRESH, control_done, t);
 }
 
+void follow_wait(struct tree *t, void (*ready)(void *arg, int err), void *arg) {
+    tree_lock(t);
+    bool batch = batch_is_wanted(t);
+    tree_unlock(t);
+    (batch ? batch_wait : fault_wait_all)(t, ready, arg);
+}
+
 /* An entry that was read, and whether it came out of a cache. */
 struct taking {
     struct tree *tree;
@@ -527,15 +541,15 @@ static void take_again(void *arg, int err) {
     struct tree *t = k->tree;
     int r = 0;
     tree_lock(t);
-    if (t->closing)
+    if (t->closing || t->stopped)
         round_over(t, 0);
     else if (err < 0)
-        trouble(t, err, "the checkpoint this host began from cannot be read");
+        trouble(t, err, batch_is_wanted(t) ? "the batch of the next journal entry cannot be read" : "the checkpoint this host began from cannot be read");
     else
         r = take(t, k->bytes, k->n, k->cached);
     tree_unlock(t);
     if (r == -EINPROGRESS) {
-        fault_wait_all(t, take_again, k);
+        follow_wait(t, take_again, k);
         return;
     }
     free(k->bytes);
@@ -546,7 +560,7 @@ static void take_again(void *arg, int err) {
 static void take_later(struct tree *t, const struct store_got *got) {
     struct taking *k = xmalloc(sizeof *k);
     *k = (struct taking){t, xmemdup(got->data, got->len), got->len, got->cached};
-    fault_wait_all(t, take_again, k);
+    follow_wait(t, take_again, k);
 }
 
 static void next_done(void *arg, const struct store_got *got) {

@@ -53,7 +53,7 @@ void object_get_all(struct store *s, struct object_get *list, size_t n, bool pro
     batch_init(&b, n);
     for (size_t i = 0; i < n; i++) {
         ones[i] = (struct one){&b, &list[i]};
-        list[i].data = BUF_INIT(ENTRY_MAX + 1);
+        list[i].data = BUF_INIT(list[i].max ? list[i].max : ENTRY_MAX + 1);
         store_get_range(s, list[i].key, 0, probe ? 1 : 0, STORE_FRESH, got_one, &ones[i]);
     }
     batch_wait(&b);
@@ -69,7 +69,7 @@ void object_gets_free(struct object_get *list, size_t n) {
 }
 
 int object_get(struct store *s, const char *key, struct buf *ret, struct buf *why) {
-    struct object_get f = {.key = xstrdup(key)};
+    struct object_get f = {.key = xstrdup(key), .max = ret->max};
     object_get_all(s, &f, 1, false);
     int r = f.err == 0 ? buf_append(ret, f.data.data, f.data.len) : f.err;
     if (f.why && why)

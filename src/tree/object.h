@@ -11,6 +11,7 @@
 /* One get of many that go on at once. */
 struct object_get {
     char *key;
+    size_t max; /* bytes of a larger one that are kept; 0: one more than an entry has */
     int err;
     struct buf data;
     char *why;

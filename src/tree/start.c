@@ -6,6 +6,7 @@
 #include "net/retry.h"
 #include "tree/apply.h"
 #include "tree/area.h"
+#include "tree/batch.h"
 #include "tree/checkpoint.h"
 #include "tree/fault.h"
 #include "tree/news.h"
@@ -342,7 +343,12 @@ static int take_entry(struct tree *t, uint64_t seq, const void *p, size_t n, str
         tree_unlock(t);
         if (r != -EINPROGRESS)
             return r;
-        r = fault_wait_here(t);
+        tree_lock(t);
+        bool batch = batch_is_wanted(t);
+        tree_unlock(t);
+        r = batch ? batch_fetch_here(t, why) : fault_wait_here(t);
+        if (r < 0 && batch)
+            return r;
         if (r < 0) {
             buf_printf(why, "the checkpoint this host began from cannot be read: %s", strerror(-r));
             return r;

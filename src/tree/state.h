@@ -67,6 +67,8 @@ struct inflight {
     uint64_t seq;
     uint8_t nonce[NONCE_SIZE];
     struct buf bytes;
+    struct buf batch;  /* sealed changes that did not fit it; empty: none */
+    bool batch_put;    /* the bucket has that */
     uint64_t op; /* number of the last call when it was built */
     unsigned attempts;
 };
@@ -101,6 +103,15 @@ struct follow_head {
     uint8_t hash[DIGEST_SIZE];
     struct set_digest set;
     struct checkpoint_known checkpoint;
+};
+
+/* batch.c: the batch of the entry that is next. */
+struct batch_want {
+    struct batch_ref ref;
+    uint64_t seq;          /* of the entry */
+    bool wanted;           /* it is not here yet */
+    struct buf bytes;      /* the object */
+    int64_t failing_since; /* mono: since when it is missing or not what it should be; 0: it is not */
 };
 
 struct file;
@@ -171,6 +182,7 @@ struct tree {
 
     /* commit.c */
     struct inflight inflight;
+    struct batch_want batch;
     struct env_timer commit_timer;
     bool commit_armed;
     int64_t commit_at;         /* mono: when the armed timer fires */
@@ -283,7 +295,7 @@ void follow_unproven(struct tree *);
 /* The key of a number that is never reached, for a get that must not find anything: malloc'd. */
 char *follow_control_key(struct tree *);
 extern const char follow_rewrites[]; /* what it means if it does */
-/* Applies one object of the journal, own or foreign, if it is the next. Under the lock. 0; -EBADMSG: it opens under no key (void, if it does so again); else following
+/* Applies one object of the journal, own or foreign, if it is the next. Under the lock. 0; -EINPROGRESS: follow_wait(), then again; -EBADMSG: it opens under no key (void, if it does so again); else following
  * has stopped, with the reason in the tree. */
 int follow_take(struct tree *, uint64_t seq, const void *p, size_t n) ATTR_WARN_UNUSED;
 /* 0, and the entry; -EBADMSG: no key that was ever announced opens it: void, if that stays so; else why nobody can go on here. */
@@ -292,6 +304,8 @@ int follow_open(struct tree *, uint64_t seq, const void *p, size_t n, struct ent
 int follow_replace(struct tree *, const struct tree *fresh, int (*write)(void *arg, struct before *), void *arg) ATTR_WARN_UNUSED;
 /* The number is used up and has no effect. */
 int follow_void(struct tree *, uint64_t seq) ATTR_WARN_UNUSED;
+/* After follow_take() has returned -EINPROGRESS, without the lock: ready() on the loop when what it needs is here (rows, fault_wait_all(); or a batch), or why it cannot be had. */
+void follow_wait(struct tree *, void (*ready)(void *arg, int err), void *arg);
 /* After follow_take(), without the lock: hands over spool files, answers waits. */
 void follow_after(struct tree *);
 

@@ -422,6 +422,8 @@ static void tree_free(struct tree *t) {
     db_close(&t->db);
     areas_free(&t->areas);
     buf_free(&t->inflight.bytes);
+    buf_free(&t->inflight.batch);
+    buf_free(&t->batch.bytes);
     pthread_mutex_destroy(&t->lock);
     pthread_cond_destroy(&t->session_cond);
     pthread_cond_destroy(&t->idle_cond);

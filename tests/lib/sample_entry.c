@@ -171,6 +171,17 @@ static void put_fields(struct buf *b, size_t pairs, unsigned without, uint64_t f
     }
 }
 
+static void put_batch(struct buf *b, uint64_t size) {
+    static const uint8_t digest[DIGEST_SIZE] = {1, 2, 3};
+    put_fields(b, 9, 0, ENTRY_FORMAT);
+    cborw_uint(b, 14);
+    cborw_map(b, 2);
+    cborw_uint(b, 1);
+    cborw_bytes(b, digest, DIGEST_SIZE);
+    cborw_uint(b, 2);
+    cborw_uint(b, size);
+}
+
 static void forms(struct corpus *c) {
     static const char *const without[] = {NULL,           "bad-no-format", "bad-no-sequence", "bad-no-previous", NULL, "bad-no-tree", NULL,
                                           "bad-no-nonce", "bad-no-host",   "bad-no-user",     "bad-no-time"};
@@ -194,6 +205,12 @@ static void forms(struct corpus *c) {
     cborw_uint(&batch, 14);
     cborw_null(&batch);
     give_plain(c, "bad-batch", -EPROTONOSUPPORT, &batch);
+    buf_reset(&batch);
+    put_batch(&batch, 1 << 20);
+    give_plain(c, "good-batch", 0, &batch);
+    buf_reset(&batch);
+    put_batch(&batch, BATCH_MAX + 1);
+    give_plain(c, "bad-batch-too-large", -EPROTONOSUPPORT, &batch);
     put_fields(&order, 9, 0, ENTRY_FORMAT);
     cborw_uint(&order, 4);
     cborw_null(&order);
