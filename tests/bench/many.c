@@ -33,8 +33,6 @@
 #define SESSION 2
 #define ROOM (64 << 10) /* of an entry, for what is not changes, and the change that makes it full */
 
-static const char content[4096] = "all files are the same";
-
 struct volume {
     const char *bucket;
     struct keyring *keys;
@@ -45,7 +43,6 @@ struct volume {
     struct set_digest built_on;
     size_t cap, room; /* changes; bytes of them so far */
     uint64_t entries, bytes;
-    struct content *content;
 };
 
 static void die(const char *what, int err) {
@@ -158,26 +155,35 @@ static void add_change(struct volume *v, const struct change *c, size_t most) {
 
 /* New names */
 
-static void file_record(struct volume *v, struct record *ret) {
-    *ret = (struct record){.mode = S_IFREG | 0644,
-                           .uid = 1000,
-                           .gid = 1000,
-                           .atime = WHEN,
-                           .mtime = WHEN,
-                           .ctime = WHEN,
-                           .btime = WHEN,
-                           .size = sizeof content,
-                           .content = content_ref(v->content)};
+/* Bytes that look like chance, the same ones for a number. */
+static uint64_t scatter(uint64_t n) {
+    n = (n ^ n >> 31) * UINT64_C(0x7fb5d329728ea185);
+    n = (n ^ n >> 27) * UINT64_C(0x81dadef4bc2dd44d);
+    return n ^ n >> 33;
 }
 
-static void directory_record(struct record *ret) {
-    *ret = (struct record){.mode = S_IFDIR | 0755,
-                           .uid = 1000,
-                           .gid = 1000,
-                           .atime = WHEN,
-                           .mtime = WHEN,
-                           .ctime = WHEN,
-                           .btime = WHEN};
+/* Not before WHEN: or their names would bring them another ctime. */
+static int64_t time_of(uint64_t number) {
+    return WHEN + (int64_t)(scatter(number) % (uint64_t)(86400 * NS_PER_S));
+}
+
+static void file_record(uint64_t number, struct record *ret) {
+    uint8_t id[DIGEST_SIZE];
+    char hex[DIGEST_HEX_SIZE];
+    int64_t at = time_of(number);
+    digest_of(&number, sizeof number, id);
+    digest_hex(id, hex);
+    CLEANUP_FREE char *key = xasprintf("files/%s.jpg", hex);
+    *ret = (struct record){
+        .mode = S_IFREG | 0644, .uid = 1000, .gid = 1000, .atime = at, .mtime = at, .ctime = at, .btime = at};
+    ret->size = 1 + scatter(number + 1) % BLOCK_SIZE;
+    ret->content = content_new(id, ret->size, key, NULL, NULL);
+}
+
+static void directory_record(uint64_t number, struct record *ret) {
+    int64_t at = time_of(number);
+    *ret = (struct record){
+        .mode = S_IFDIR | 0755, .uid = 1000, .gid = 1000, .atime = at, .mtime = at, .ctime = at, .btime = at};
 }
 
 static uint64_t make(struct volume *v, uint64_t parent, bool directory, const char *name) {
@@ -190,9 +196,9 @@ static uint64_t make(struct volume *v, uint64_t parent, bool directory, const ch
         .parent = parent, .name = xstrdup(name), .n = strlen(name), .now = ino, .when = WHEN};
     *c.inodes = (struct inode_edit){.ino = ino, .was = WAS_NEW};
     if (directory)
-        directory_record(&c.inodes->rec);
+        directory_record(ino, &c.inodes->rec);
     else
-        file_record(v, &c.inodes->rec);
+        file_record(ino, &c.inodes->rec);
     add_name(&v->set, c.names);
     count_inode(&v->set, ino, &c.inodes->rec, true);
     add_change(v, &c, SIZE_MAX);
@@ -227,7 +233,6 @@ static void make_new(struct volume *v, uint64_t names) {
     digest_of(b.data, b.len, v->head);
     count_inode(&v->set, ROOT_INO, &e.root, true);
     v->built_on = v->set;
-    put(v, v->content->key, content, sizeof content);
     claim_session(v);
     if (names > 1000000) {
         make_files(v, make(v, ROOT_INO, true, "large"), LARGE);
@@ -342,20 +347,14 @@ int main(int argc, char **argv) {
     if (!new && !(argc == 7 && !strcmp(argv[1], "touch")))
         return usage();
     struct volume v = {.bucket = argv[2], .keys = keyring_new(), .entry = {.session = SESSION}};
-    uint8_t key[SEAL_KEY_SIZE], id[DIGEST_SIZE];
-    char hex[DIGEST_HEX_SIZE];
+    uint8_t key[SEAL_KEY_SIZE];
     must(argv[3], volume_key_load(argv[3], key));
     keyring_add(v.keys, key);
-    digest_of(content, sizeof content, id);
-    digest_hex(id, hex);
-    CLEANUP_FREE char *object = xasprintf("files/%s.jpg", hex);
-    v.content = content_new(id, sizeof content, object, NULL, NULL);
     if (new)
         make_new(&v, strtoull(argv[4], NULL, 10));
     else
         make_touch(&v, argv[4], strtoull(argv[5], NULL, 10), strtoull(argv[6], NULL, 10));
     printf("%" PRIu64 " %" PRIu64 "\n", v.entries, v.bytes);
-    content_unref(v.content);
     keyring_free(v.keys);
     return 0;
 }
