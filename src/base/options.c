@@ -14,6 +14,7 @@ enum option_type {
     TYPE_PATTERNS,
     TYPE_SIZE,
     TYPE_COUNT,
+    TYPE_NUMBER,
     TYPE_DURATION,
     TYPE_DURABILITY,
     TYPE_ID,
@@ -178,6 +179,8 @@ static int parse_value(struct options *o, const struct option_row *row, const ch
         return size_parse(value, field);
     case TYPE_COUNT:
         return parse_number(value, 10, 1024, field);
+    case TYPE_NUMBER:
+        return parse_number(value, 10, UINT64_C(1000000000000), field);
     case TYPE_DURATION:
         return duration_parse(value, field);
     case TYPE_DURABILITY:
@@ -210,6 +213,8 @@ static const char *expected(const struct option_row *row) {
         return "bucket, close or local";
     case TYPE_COUNT:
         return "a number up to 1024";
+    case TYPE_NUMBER:
+        return "a whole number";
     case TYPE_ID:
         return "a number";
     case TYPE_OCTAL:

@@ -28,6 +28,8 @@ enum durability { DURABILITY_BUCKET, DURABILITY_CLOSE, DURABILITY_LOCAL };
     X(timeout,        DURATION, "timeout",        "60s",    "TIME",     "how long a read waits for the bucket before it fails")      \
     X(settle,         DURATION, "settle",         "500ms",  "TIME",     "how long a closed file rests before it is uploaded")        \
     X(poll,           DURATION, "poll",           "5s",     "TIME",     "how often to look for other hosts' changes while the mount is in use") \
+    X(checkpoint_entries, NUMBER, "checkpoint_entries", "1000", "NUMBER", "a checkpoint is due after so many journal entries (0: this host makes none by itself)") \
+    X(checkpoint_changes, NUMBER, "checkpoint_changes", "100000", "NUMBER", "or after so many changes (0: this host makes none by itself)") \
     X(endpoint,       STRING,   "endpoint",       NULL,     "URL",      "the S3 server (default: Amazon's of the region)")           \
     X(region,         STRING,   "region",         NULL,     "NAME",     "the bucket's region (default: AWS_REGION, the profile's, us-east-1)") \
     X(path_style,     FLAG,     "path_style",     NULL,     NULL,       "address the bucket as endpoint/bucket/, as most servers but Amazon's want it") \
@@ -70,6 +72,7 @@ enum durability { DURABILITY_BUCKET, DURABILITY_CLOSE, DURABILITY_LOCAL };
 #define OPTION_CTYPE_PATTERNS char *        /* as tree/name_kind.h takes it */
 #define OPTION_CTYPE_SIZE uint64_t
 #define OPTION_CTYPE_COUNT int64_t
+#define OPTION_CTYPE_NUMBER int64_t         /* not negative */
 #define OPTION_CTYPE_DURATION int64_t       /* ns */
 #define OPTION_CTYPE_DURABILITY enum durability
 #define OPTION_CTYPE_ID int64_t             /* -1: not given */

@@ -12,7 +12,7 @@
 #include <ctype.h>
 
 static const struct command *const commands[] = {
-    &cmd_init, &cmd_mount, &cmd_umount, &cmd_sync, &cmd_status, &cmd_url, &cmd_key, &cmd_log, &cmd_check, &cmd_policy, &cmd_verify, &cmd_area,
+    &cmd_init, &cmd_mount, &cmd_umount, &cmd_sync, &cmd_status, &cmd_url, &cmd_key, &cmd_log, &cmd_check, &cmd_policy, &cmd_verify, &cmd_area, &cmd_checkpoint,
 };
 
 static const struct command *find_command(const char *name) {
@@ -25,7 +25,7 @@ static const struct command *find_command(const char *name) {
 static void print_overview(FILE *f) {
     fputs("assetfs mounts an asset bucket as an ordinary folder.\n\n", f);
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-        fprintf(f, "  assetfs %-7s %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(f, "  assetfs %-10s %s\n", commands[i]->name, commands[i]->summary);
     fputs("\n\"assetfs help COMMAND\" tells more; the manual is assetfs(1).\n", f);
 }
 

@@ -20,6 +20,7 @@
  *   area remove PATH       likewise
  *   area apply PATH        brings older objects home: "progress FILES MOVED" lines, then "done FILES MOVED"
  *   rotate KEY-ID          announces a volume key that the mount can find, waits until that is durable, then "done" or "left 0 0 SENTENCE"
+ *   checkpoint             makes a checkpoint: "making" lines, one a second, then a line "text SENTENCE" and "done". A client that goes away ends nothing
  *   error SENTENCE         anything that went wrong
  *
  * TIMEOUT_MS "-": sync waits without limit, drain for the option drain_timeout. In "progress", FILES are not durable yet, and BYTES of TOTAL_BYTES are (of what the wait

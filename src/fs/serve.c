@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "fs/serve.h"
+#include "base/units.h"
 #include "fs/drain.h"
 #include "fs/log_text.h"
 #include "fs/serve_links.h"
@@ -172,6 +173,30 @@ static void serve_rotate(struct serve *v, const char *hex, struct control_reply 
         control_say(reply, "done");
 }
 
+/* The mount ends while somebody waits: control_free() lets control_say() fail. */
+static void serve_checkpoint(struct serve *v, struct control_reply *reply) {
+    struct tree *t = v->session->tree;
+    struct tree_checkpoint c;
+    char size[UNITS_SIZE];
+    uint64_t round;
+    int r = tree_checkpoint_begin(t, &round);
+    if (r < 0) {
+        control_say(reply, "error %s", r == -EROFS ? "a read-only mount makes no checkpoints" : "no checkpoint can be made while the bucket does not answer");
+        return;
+    }
+    for (unsigned i = 0; tree_checkpoint_look(t, round, &c), !c.done; i++) {
+        if (i % 20 == 19 && !control_say(reply, "making"))
+            return;
+        usleep(50000);
+    }
+    if (c.err < 0) {
+        control_say(reply, "error no checkpoint could be made: %s", c.why);
+        return;
+    }
+    control_say(reply, "text the tree as of journal entry %" PRIu64 " is checkpoint %s (%s)", c.sequence, c.digest, size_format(c.bytes, size));
+    control_say(reply, "done");
+}
+
 void serve_request(void *arg, const char *request, struct control_reply *reply) {
     struct serve *v = arg;
     const char *space = strchr(request, ' '), *rest = space ? space + 1 : "";
@@ -192,6 +217,8 @@ void serve_request(void *arg, const char *request, struct control_reply *reply) 
         serve_area(v, rest, reply);
     else if (n == 6 && !memcmp(request, "rotate", n))
         serve_rotate(v, rest, reply);
+    else if (n == 10 && !memcmp(request, "checkpoint", n))
+        serve_checkpoint(v, reply);
     else if (n == 6 && !memcmp(request, "resume", n)) {
         session_refuse_changes(v->session, 0);
         control_say(reply, "done");

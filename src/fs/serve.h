@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The daemon's answers to the commands (fs/control.h): status, sync, drain, resume, log; area is in serve_area.h.
+ * The daemon's answers to the commands (fs/control.h): status, sync, drain, resume, log, checkpoint; area is in serve_area.h.
  */
 #ifndef ASSETFS_SERVE_H
 #define ASSETFS_SERVE_H

@@ -68,6 +68,7 @@ static void defaults_pass_the_check(void **state) {
 #define SAMPLE_PATTERNS(def) "=*.x:y"
 #define SAMPLE_SIZE(def) "=2M"
 #define SAMPLE_COUNT(def) "=7"
+#define SAMPLE_NUMBER(def) "=70000"
 #define SAMPLE_DURATION(def) "=2s"
 #define SAMPLE_DURABILITY(def) "=close"
 #define SAMPLE_ID(def) "=7"
