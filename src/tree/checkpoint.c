@@ -319,7 +319,8 @@ static void free_making(struct making *m) {
 
 /* Under the lock. */
 static void failed(struct tree *t, int err, const char *why) {
-    unsigned n = MIN(t->checkpoint.failures++, 20);
+    int64_t wait = MIN(2 * RETRY_MIN_NS << MIN(t->checkpoint.failures, 12), RETRY_MAX_NS);
+    t->checkpoint.failures++;
     if (err != -ECANCELED)
         log_warning("no checkpoint could be made: %s; it is tried again later",
                     why ? why : err == -ENOSPC ? "there is not enough space on the disk of the local state" : strerror(-err));
@@ -329,26 +330,28 @@ static void failed(struct tree *t, int err, const char *why) {
     t->checkpoint.rounds++;
     t->checkpoint.due_since = env_mono(t->env);
     if (!t->closing)
-        arm(t, random_between(t, 1, 2) * MIN(RETRY_MIN_NS << n, RETRY_MAX_NS));
+        arm(t, random_between(t, wait / 2, wait));
 }
 
 static void end_making(struct making *m, int err, const char *why) {
     struct tree *t = m->tree;
+    struct checkpoint_ref ref = m->ref;
     char size[UNITS_SIZE];
+    if (err == 0)
+        log_info("a checkpoint of journal entry %" PRIu64 " was made in %" PRId64 " ms: %s", ref.seq, (env_mono(t->env) - m->began) / NS_PER_MS,
+                 size_format(ref.object.object_size, size));
+    free_making(m); /* the end of a large file may take a while: without the lock */
     remove_temporary(t);
     tree_lock(t);
     t->checkpoint.making = false;
     if (err == 0) {
-        log_info("a checkpoint of journal entry %" PRIu64 " was made in %" PRId64 " ms: %s", m->ref.seq, (env_mono(t->env) - m->began) / NS_PER_MS,
-                 size_format(m->ref.object.object_size, size));
-        t->checkpoint.ready = m->ref;
+        t->checkpoint.ready = ref;
         t->checkpoint.failures = 0;
         checkpoint_kick(t);
         commit_kick(t);
     } else {
         failed(t, err, why);
     }
-    free_making(m);
     tree_release(t);
     tree_unlock(t);
 }

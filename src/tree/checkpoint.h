@@ -11,7 +11,8 @@
  * however large the tree is, a few times its journal entry. Hosts that find one due wait for a random time first, 30 s to 10 min, and for a moment at which nobody uses the mount (for an hour
  * at most), and look again then: one of many hosts makes it, seldom two.
  *
- * Beginning from one: checkpoint_start(). The database then has the directories that somebody has asked for (fault.h), and this file gives the others out of the base.
+ * Beginning from one: checkpoint_start(). The database then has the directories that somebody has asked for (fault.h), and checkpoint_base.c gives the others out of the base. If a part of the
+ * base turns out to be lost or damaged only then, what needs it fails (-EIO), and the next start with nothing pending begins anew, from another one or from entry 1.
  *
  * Threads: all functions under the tree lock unless they say otherwise.
  */
@@ -40,9 +41,12 @@ int checkpoint_save(struct tree *) ATTR_WARN_UNUSED; /* in a transaction: `known
 /* checkpoint_start.c: neither under the lock nor on the loop; these wait for the network. */
 /* The base that the database began from, if any: it is opened, and faults are answered from it. */
 int checkpoint_attach(struct tree *, struct buf *why) ATTR_WARN_UNUSED;
-/* The journal has been found to go to head: puts the tree of a checkpoint in the place of C if that saves much of the replay and nothing is pending. false: there is none that can be used,
- * and the tree is as it was. What was wrong with those there are is logged. */
-bool checkpoint_start(struct tree *, uint64_t head);
+/* The journal has been found to go to head: puts the tree of a checkpoint in the place of C if that saves much of the replay and nothing is pending. Else the tree is as it was, unless
+ * its base was found to be bad: then it is empty, and everything is to be replayed. What was wrong with checkpoints is logged. */
+int checkpoint_start(struct tree *, uint64_t head) ATTR_WARN_UNUSED;
+
+/* In the meta table: the digest of a base that was found to be damaged or lost. */
+#define CHECKPOINT_BAD "base_bad"
 
 /* checkpoint_base.c: a base in the bucket, open. Own lock-free state: one caller at a time for each connection. */
 struct checkpoint_base {
@@ -51,6 +55,7 @@ struct checkpoint_base {
     struct sealed_db *object;
     sqlite3 *sql;
     struct base *base;
+    bool said; /* that it is bad; the loop */
 };
 int checkpoint_base_open(struct tree *, const struct checkpoint_ref *, struct checkpoint_base **ret) ATTR_WARN_UNUSED;
 struct checkpoint_base *checkpoint_base_free(struct checkpoint_base *); /* NULL-safe; not on the loop */

@@ -142,10 +142,13 @@ static int exec(struct tree *t, const char *sql) {
     return sql_errno(sqlite3_exec(t->db.sql, sql, NULL, NULL, NULL));
 }
 
+static int clear_rows(struct tree *t) {
+    int r = exec(t, "DELETE FROM c_name; DELETE FROM c_inode; DELETE FROM c_session; DELETE FROM c_state; DELETE FROM meta WHERE key = '" CHECKPOINT_BAD "'");
+    return r < 0 ? r : fault_begin(t);
+}
+
 static int put_rows(struct tree *t, const struct beginning *g) {
-    int r = exec(t, "DELETE FROM c_name; DELETE FROM c_inode; DELETE FROM c_session; DELETE FROM c_state");
-    if (r == 0)
-        r = fault_begin(t);
+    int r = clear_rows(t);
     if (r == 0)
         r = db_run(&t->db, STMT_C_INODE_SET, "ibii", (uint64_t)ROOT_INO, g->root.data, g->root.len, (uint64_t)g->root_nlink, g->root_seq);
     for (size_t i = 0; i < g->n_states && r == 0; i++)
@@ -196,10 +199,41 @@ static int adopt(struct tree *t, const struct checkpoint_ref *ref, const struct 
         r = news_begin(t);
     if (r == 0)
         r = follow_save(t);
+    if (r == 0)
+        r = news_begin(t);
     r = tree_end(t, r);
     if (r < 0)
         follow_back(t, &before);
     t->areas_known = false;
+    return r;
+}
+
+/* The base is bad, and so is every other: nothing is known, and all of the journal is to be read. */
+static int forget_all(struct tree *t) {
+    tree_lock(t);
+    int r = tree_begin(t);
+    if (r == 0) {
+        t->seq = t->total_files = t->total_bytes = 0;
+        t->set = (struct set_digest){0};
+        t->checkpoint.known = (struct checkpoint_known){0};
+        memset(t->head_hash, 0, DIGEST_SIZE);
+        r = clear_rows(t);
+        if (r == 0)
+            r = db_meta_set_int(&t->db, "base", 0);
+        if (r == 0 && t->session)
+            r = tree_drop_session(t);
+        if (r == 0)
+            r = checkpoint_save(t);
+        if (r == 0)
+            r = follow_save(t);
+        r = tree_end(t, r);
+    }
+    if (r == 0)
+        t->fault = fault_free(t->fault);
+    t->areas_known = false;
+    tree_unlock(t);
+    if (r == 0)
+        t->checkpoint.base = checkpoint_base_free(t->checkpoint.base);
     return r;
 }
 
@@ -298,16 +332,16 @@ static int try_one(struct tree *t, const struct checkpoint_ref *ref, struct buf 
     if (r == 0)
         r = patiently(b, read_beginning, &g);
     if (r == 0) {
-        checkpoint_base_free(t->checkpoint.base);
-        t->checkpoint.base = NULL;
         tree_lock(t);
         r = adopt(t, ref, &g);
         tree_unlock(t);
     }
     if (r == 0) {
         log_info("beginning from the checkpoint of journal entry %" PRIu64 " (%" PRIu64 " files)", ref->seq, g.inodes);
+        struct checkpoint_base *old = t->checkpoint.base;
         t->checkpoint.base = b;
         checkpoint_base_attach(b);
+        checkpoint_base_free(old);
     } else {
         checkpoint_base_free(b);
     }
@@ -317,25 +351,47 @@ static int try_one(struct tree *t, const struct checkpoint_ref *ref, struct buf 
     return r;
 }
 
-bool checkpoint_start(struct tree *t, uint64_t head) {
-    struct checkpoint_ref ref;
-    uint64_t far = t->seq > 1 ? FAR_BEHIND : 1; /* entry 1 is read in any case */
-    if (head < t->seq || head - t->seq < far || t->pending_rows || t->inflight.active || !find_newest(t, head, &ref))
-        return false;
+/* The digest of the base if it has turned out bad. */
+static bool is_bad(struct tree *t, struct buf *ret) {
+    SCOPE_LOCK(&t->lock);
+    return fault_is_lazy(t) && db_meta_bytes(&t->db, CHECKPOINT_BAD, ret) == 0 && ret->len == DIGEST_SIZE;
+}
+
+/* From the newest on, until one can be used. seq: those up to there are of no use. */
+static bool try_all(struct tree *t, struct checkpoint_ref *ref, uint64_t head, uint64_t seq, const struct buf *bad) {
     for (;;) {
         CLEANUP_BUF struct buf why = BUF_INIT(4096);
-        bool known = ref.seq && ref.announced <= head; /* else of a later version, or nonsense */
-        if (known && ref.seq < t->seq + far)
+        bool known = ref->seq && ref->announced <= head; /* else of a later version, or nonsense */
+        if (known && ref->seq <= seq)
             return false;
-        int r = known ? try_one(t, &ref, &why) : -EPROTONOSUPPORT;
+        int r = !known ? -EPROTONOSUPPORT : bad->len && !memcmp(bad->data, ref->object.digest, DIGEST_SIZE) ? -EBADMSG : try_one(t, ref, &why);
         if (r == 0)
             return true;
-        log_warning("the checkpoint of journal entry %" PRIu64 " cannot be used: %s; looking for the one before", ref.seq, why.len ? buf_str(&why) : describe(r));
-        if (!ref.before || !find_before(t, &ref))
+        log_warning("the checkpoint of journal entry %" PRIu64 " cannot be used: %s; looking for the one before", ref->seq, why.len ? buf_str(&why) : describe(r));
+        if (!ref->before || !find_before(t, ref))
             break;
     }
-    log_warning("no checkpoint can be used: the journal is read from entry %" PRIu64 " on", t->seq + 1);
     return false;
+}
+
+int checkpoint_start(struct tree *t, uint64_t head) {
+    CLEANUP_BUF struct buf bad = BUF_INIT(DIGEST_SIZE);
+    struct checkpoint_ref ref;
+    uint64_t seq = t->seq, useful = t->seq + (t->seq > 1 ? FAR_BEHIND : 1) - 1; /* entry 1 is read in any case */
+    if (t->pending_rows || t->inflight.active)
+        return 0;
+    if (is_bad(t, &bad))
+        useful = 1;
+    else if (head <= useful)
+        return 0;
+    if (find_newest(t, head, &ref)) {
+        if (try_all(t, &ref, head, useful, &bad))
+            return 0;
+        if (ref.seq <= useful && ref.seq > 1 && !bad.len)
+            return 0;
+        log_warning("no checkpoint can be used: the journal is read from entry %" PRIu64 " on", bad.len ? 1 : seq + 1);
+    }
+    return bad.len ? forget_all(t) : 0;
 }
 
 int checkpoint_attach(struct tree *t, struct buf *why) {
@@ -346,6 +402,8 @@ int checkpoint_attach(struct tree *t, struct buf *why) {
     tree_lock(t);
     int r = db_meta_bytes(&t->db, "base_ref", &b);
     tree_unlock(t);
+    if (r == -ENOENT) /* it did not come from a checkpoint: who made it so attaches its source */
+        return 0;
     struct cbor_in in = {b.data, b.data + b.len};
     if (r == 0)
         r = checkpoint_ref_decode(&in, &ref);

@@ -555,9 +555,11 @@ int tree_start(struct tree *t, struct buf *why) {
     if (r == 0) {
         t->head = head;
         if (!t->cfg.from_entry_1)
-            (void)checkpoint_start(t, head);
-        r = catch_up(t, head, &said);
+            r = checkpoint_start(t, head);
+        local = local && t->seq > 0; /* what was here may have been given up */
     }
+    if (r == 0)
+        r = catch_up(t, head, &said);
     if (t->stopped || t->rebuild) /* with its reason: read-only, with what there is; or it looks at itself first */
         r = -ESTALE;
     if (r < 0 && r != -ESTALE && !local) {

@@ -523,6 +523,86 @@ static void when_all_are_bad_the_journal_is_read(void **state) {
     joined_by_replay();
 }
 
+/* Many files with long names in one directory, in few entries: more than one block. */
+static void fill_wide(struct tree_box *b, const char *dir) {
+    assert_int_equal(box_mkdir(b, dir), 0);
+    for (unsigned i = 0; i < 1200; i++) {
+        CLEANUP_FREE char *path = xasprintf("%s/%0200u", dir, i);
+        assert_int_equal(box_create(b, path), 0);
+    }
+    box_commit(b);
+}
+
+/* A byte of the object that no beginning needs, in the bucket and in what the host has kept of it. */
+static void spoil_both(struct tree_box *b, const char *key) {
+    size_t n;
+    assert_non_null(mem_bucket_get(box->bucket, key, &n));
+    const struct sealed_db_ref *o = &b->tree->checkpoint.base->ref.object;
+    assert_true(o->n_blocks > o->hot_blocks + 1);
+    size_t at = (size_t)o->table_offset * 6 / 10;
+    assert_true(mem_bucket_corrupt(box->bucket, key, at));
+    CLEANUP_FREE char *local = xasprintf("%s/checkpoint/%s", b->dir, key + strlen(DIR_PREFIX));
+    FILE *f = fopen(local, "r+");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, (long)at, SEEK_SET), 0);
+    assert_int_equal(fputs("spoilt", f) < 0, false);
+    fclose(f);
+}
+
+static int list_error(struct tree_box *b, const char *dir) {
+    struct listed l = list(b, ROOT_INO);
+    free(l.v);
+    uint64_t up, ino = box_ino(b, dir);
+    memset(&l, 0, sizeof l);
+    int r;
+    while ((r = names_list(b->tree, ino, list_one, &l, &up)) == -EINPROGRESS && (r = fault_wait_here(b->tree)) == 0)
+        l.n = 0;
+    free(l.v);
+    return r;
+}
+
+static void one_that_goes_bad_later_is_given_up_at_the_next_start(void **state) {
+    (void)state;
+    fill(box, "d", 3);
+    made(box);
+    const uint64_t first = box->tree->checkpoint.known.ref.seq;
+    fill_wide(box, "wide");
+    made(box);
+    struct tree_box *other = tree_box_join(box, "other");
+    CLEANUP_FREE char *key = key_of(box);
+    spoil_both(other, key);
+    tree_box_reopen(other);
+    assert_true(lazy(other));
+    assert_int_not_equal(list_error(other, "wide"), 0);
+    tree_box_reopen(other);
+    assert_true(lazy(other));
+    assert_int_equal(other->tree->checkpoint.base->ref.seq, first);
+    same_view(box, other);
+    tree_box_free(other);
+}
+
+static void and_without_another_the_journal_is_read(void **state) {
+    (void)state;
+    fill_wide(box, "wide");
+    made(box);
+    struct tree_box *other = tree_box_join(box, "other");
+    CLEANUP_FREE char *key = key_of(box);
+    spoil_both(other, key);
+    tree_box_reopen(other);
+    assert_int_not_equal(list_error(other, "wide"), 0);
+    assert_int_not_equal(list_error(other, "wide"), 0);
+    tree_box_reopen(other);
+    assert_false(lazy(other));
+    same_view(box, other);
+    tree_box_reopen(other);
+    assert_int_equal(box_claim(other), 0);
+    assert_int_equal(box_put(other, "x", "y"), 0);
+    box_commit(other);
+    box_follow(box);
+    same_view(box, other);
+    tree_box_free(other);
+}
+
 /* The next entry, by somebody who has the volume key. */
 static void forge(const struct checkpoint_ref *ref) {
     struct tree *t = box->tree;
@@ -632,6 +712,8 @@ int main(void) {
         T(and_one_that_was_cut_off),
         T(the_one_before_is_taken_then),
         T(when_all_are_bad_the_journal_is_read),
+        T(one_that_goes_bad_later_is_given_up_at_the_next_start),
+        T(and_without_another_the_journal_is_read),
         T(a_reference_that_the_journal_does_not_bear_out),
         T(the_object_of_another_sequence_number),
         T(the_checkpoint_of_another_volume),
