@@ -49,6 +49,7 @@ struct credentials {
     bool stopping;
     bool looking, again;  /* again: another one afterwards */
     bool forced, refetch; /* what that is for: files are read in any case, keys asked for in any case */
+    unsigned refused;     /* the generation that this is about: where there are others by then, nobody is asked */
     struct credentials_wait *waits;
     uint64_t n_waits; /* ever */
 
@@ -273,7 +274,7 @@ static void look(void *arg) {
     {
         SCOPE_LOCK(&c->mutex);
         forced = c->forced;
-        refetch = c->refetch;
+        refetch = c->refetch && c->refused == c->keys.generation;
         c->forced = c->refetch = false;
     }
     if (!c->loaded || forced || aws_files_changed(path, c->ids))
@@ -448,6 +449,7 @@ int credentials_refused(struct credentials *c, unsigned generation, bool certain
         return 0;
     int64_t age = env_mono(c->env) - c->fetched_at;
     c->forced = true;
+    c->refused = generation;
     c->refetch = c->refetch || (c->remote && age >= (certain ? YOUNGEST_NS : YOUNG_NS));
     c->again = c->again || c->looking;
     kick(c);
