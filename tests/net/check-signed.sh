@@ -3,6 +3,7 @@
 #
 # assetfs check where reads are signed: who may read an area, whose signatures count, and that a signed link is good for reading only. And with the areas of a mounted volume, also policy.
 BACKENDS='double: its CDN checks signatures'
+# shellcheck disable=SC2034 # tests/lib/backend_double.sh reads it
 DOUBLE_PRIVATE='[!o]*' # keys below open/ are not
 . "${0%/*}/../sh/lib.sh"
 requires openssl python3

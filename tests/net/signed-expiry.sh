@@ -4,6 +4,7 @@
 # Signatures that are good for two seconds only, under a read that takes longer, with each way of signing: they are renewed, and no program sees an error. A clock that is wrong by days
 # is set right by what the CDN says.
 BACKENDS='double: its CDN checks signatures'
+# shellcheck disable=SC2034 # tests/lib/backend_double.sh reads it
 DOUBLE_PRIVATE='*'
 . "${0%/*}/../sh/lib.sh"
 requires openssl

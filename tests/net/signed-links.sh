@@ -3,6 +3,7 @@
 #
 # assetfs url --sign: links that a browser can use, checked by the double's own verifier: good ones, and expired, tampered, of another file, of an unknown key. link_base= says where they begin.
 BACKENDS='double: its CDN checks signatures'
+# shellcheck disable=SC2034 # tests/lib/backend_double.sh reads it
 DOUBLE_PRIVATE='files/*'
 . "${0%/*}/../sh/lib.sh"
 requires openssl curl python3

@@ -3,6 +3,7 @@
 #
 # The examples of assetfs(1) about signed reads and links, run as they are printed there; only where S3 and the CDN are is said beside them.
 BACKENDS='double: its CDN checks signatures'
+# shellcheck disable=SC2034 # tests/lib/backend_double.sh reads it
 DOUBLE_PRIVATE='*'
 PRIVATE_MOUNTS=yes
 . "${0%/*}/../sh/lib.sh"
