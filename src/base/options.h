@@ -102,6 +102,8 @@ int options_set_list(struct options *, const char *list, struct buf *why) ATTR_W
  * section. A default file that is not there counts as empty, a -c FILE must be there. Paths in a file are absolute or begin with "~/".
  * conf: the -c FILE, or NULL for the default files. -ENOENT: no such volume (why lists those there are), -EINVAL: an error in a file (why has file and line). */
 int options_load(struct options *, const char *conf, const char *volume, struct buf *why) ATTR_WARN_UNUSED;
+/* $XDG_CONFIG_HOME/assetfs/assetfs.conf, or below $HOME/.config; malloc'd; NULL if neither variable is set. */
+char *options_user_file(void);
 /* True for the name of an option whose value is a path. After -o a relative one is made absolute at once: the daemon's working directory is "/". */
 bool options_is_path(const char *name);
 /* What contradicts itself, after all is set. -EINVAL with a sentence. */

@@ -127,8 +127,7 @@ static int load_file(struct load *l, const char *path) {
     return l->err;
 }
 
-/* $XDG_CONFIG_HOME/assetfs/assetfs.conf, malloc'd; NULL if there is no home either. */
-static char *user_file(void) {
+char *options_user_file(void) {
     const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
     if (config && *config == '/')
         return xasprintf("%s/assetfs/assetfs.conf", config);
@@ -138,7 +137,7 @@ static char *user_file(void) {
 }
 
 static int load_files(struct load *l, const char *conf) {
-    CLEANUP_FREE char *user = user_file();
+    CLEANUP_FREE char *user = options_user_file();
     const char *paths[] = {conf ? conf : "/etc/assetfs/assetfs.conf", conf ? NULL : user};
     for (size_t i = 0; i < ARRAY_SIZE(paths) && paths[i]; i++) {
         int r = load_file(l, paths[i]);

@@ -25,7 +25,7 @@ struct command {
 /* mount.assetfs, as mount(8) calls it. */
 int mount_helper(int argc, char **argv);
 
-extern const struct command cmd_init, cmd_mount, cmd_umount, cmd_sync, cmd_status, cmd_url, cmd_key, cmd_log, cmd_check, cmd_policy, cmd_verify, cmd_area, cmd_checkpoint;
+extern const struct command cmd_init, cmd_mount, cmd_umount, cmd_sync, cmd_status, cmd_url, cmd_key, cmd_log, cmd_check, cmd_policy, cmd_verify, cmd_invite, cmd_join, cmd_area, cmd_checkpoint;
 
 /* Says what is wrong (getopt_long() has said so itself when fmt is NULL) and how the command is used.
  * STATUS_USAGE. */

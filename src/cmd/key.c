@@ -8,6 +8,7 @@
 #include "base/volume_key.h"
 #include "cmd/command.h"
 #include "cmd/volume_args.h"
+#include "cmd/volume_keys.h"
 #include "fs/control.h"
 #include "fs/volume.h"
 #include "store/open.h"
@@ -15,23 +16,6 @@
 #include <openssl/crypto.h>
 #include <sys/random.h>
 #include <termios.h>
-
-/* What the bucket (or, without it, this host's memory) says of the volume's key. 0; 1 when nobody knows; or a
- * negative errno with a sentence. */
-static int peek(const struct options *opt, struct volume *ret, struct buf *why) {
-    struct loop *loop = NULL;
-    struct store_pair stores = {0};
-    int r = loop_new(2, &loop);
-    if (r == 0)
-        r = store_open(loop_env(loop), NULL, opt, STORE_OPEN_EXISTING, &stores, why);
-    if (r == 0)
-        r = tree_peek(loop_env(loop), stores.reader, opt->prefix, &ret->plain, ret->key_id, why);
-    store_pair_free(&stores);
-    loop_free(loop);
-    if (r == 0 || r == -EINVAL || r == -EMEDIUMTYPE)
-        return r;
-    return volume_recall(opt, ret) == 0 ? 0 : 1;
-}
 
 static int complain(struct buf *why, int err) {
     log_error("%s", why->len ? buf_str(why) : strerror(-err));
@@ -43,35 +27,15 @@ static int complain_plain(const struct options *opt) {
     return STATUS_FAILED;
 }
 
-static int show(const struct options *opt) {
-    CLEANUP_BUF struct buf why = BUF_INIT(65536);
-    struct volume v = {0};
-    uint8_t key[SEAL_KEY_SIZE];
-    char code[VOLUME_KEY_CODE_SIZE];
-    int r = peek(opt, &v, &why);
-    if (r != 0)
-        return complain(&why, r < 0 ? r : -EIO);
-    if (v.plain)
-        return complain_plain(opt);
-    r = volume_load_key(&v, opt, key, NULL, &why);
-    if (r < 0)
-        return complain(&why, r);
-    volume_key_code(key, code);
+static void print_code(void *arg, const char *code) {
+    ++*(unsigned *)arg;
     printf("%s\n", code);
-    struct volume known;
-    if (volume_recall(opt, &known) == 0) { /* those of rotations, as far as this host has seen them */
-        for (size_t i = 0; i < known.n_rotated; i++) {
-            memcpy(v.key_id, known.rotated[i], sizeof v.key_id);
-            if (volume_load_key(&v, opt, key, NULL, &why) < 0)
-                continue;
-            volume_key_code(key, code);
-            printf("%s\n", code);
-        }
-        volume_free(&known);
-    }
-    OPENSSL_cleanse(key, sizeof key);
-    OPENSSL_cleanse(code, sizeof code);
-    return STATUS_DONE;
+}
+
+static int show(const struct options *opt) {
+    unsigned n = 0;
+    int status = volume_keys_each(opt, print_code, &n);
+    return status == STATUS_DONE && n == 0 ? complain_plain(opt) : status;
 }
 
 /* One line of stdin; a terminal is asked, and does not show it. */
@@ -131,7 +95,7 @@ static int check_fits(const struct options *opt, const uint8_t id[SEAL_KEY_ID_SI
     CLEANUP_BUF struct buf why = BUF_INIT(65536);
     struct volume v = {0};
     char has[2 * SEAL_KEY_ID_SIZE + 1], needs[2 * SEAL_KEY_ID_SIZE + 1];
-    int r = peek(opt, &v, &why);
+    int r = volume_keys_peek(opt, &v, &why);
     if (r < 0)
         return complain(&why, r);
     if (r == 1) {

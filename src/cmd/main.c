@@ -12,7 +12,7 @@
 #include <ctype.h>
 
 static const struct command *const commands[] = {
-    &cmd_init, &cmd_mount, &cmd_umount, &cmd_sync, &cmd_status, &cmd_url, &cmd_key, &cmd_log, &cmd_check, &cmd_policy, &cmd_verify, &cmd_area, &cmd_checkpoint,
+    &cmd_init, &cmd_mount, &cmd_umount, &cmd_sync, &cmd_status, &cmd_url, &cmd_key, &cmd_log, &cmd_check, &cmd_policy, &cmd_verify, &cmd_invite, &cmd_join, &cmd_area, &cmd_checkpoint,
 };
 
 static const struct command *find_command(const char *name) {

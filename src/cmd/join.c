@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * assetfs join: sets this machine up for a volume, with the file that `assetfs invite` wrote on another one.
+ */
+#include "base/digest.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/volume_key.h"
+#include "cmd/command.h"
+#include "cmd/invitation.h"
+#include "fs/mount.h"
+#include "fs/volume.h"
+#include "store/open.h"
+#include <openssl/crypto.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define KEYS_MAX 64
+
+struct join {
+    const char *path;
+    struct buf text;
+    char *name;
+    struct options opt;
+    struct buf why;
+};
+
+static int complain(struct join *j, int err, const char *what) {
+    if (j->why.len)
+        log_error("%s: %s", what, buf_str(&j->why));
+    else
+        log_errno(err, "%s", what);
+    return STATUS_FAILED;
+}
+
+static int read_invitation(struct join *j) {
+    struct stat st;
+    int r = file_load(j->path, &j->text);
+    if (r == 0 && (!buf_str(&j->text) || !(j->name = invitation_parse_name(buf_str(&j->text), &j->why))))
+        r = -EINVAL;
+    if (r == 0)
+        r = options_load(&j->opt, j->path, j->name, &j->why);
+    if (r == 0)
+        r = options_check(&j->opt, &j->why);
+    if (r < 0)
+        return complain(j, r, j->path);
+    if (stat(j->path, &st) == 0 && (st.st_mode & 077))
+        log_warning("%s can be read by others, and has the volume's keys: chmod 600 %s, and delete it when it is used", j->path, j->path);
+    return STATUS_DONE;
+}
+
+/* Kept under its id, as `assetfs key import` does. */
+static int save_key(const uint8_t key[SEAL_KEY_SIZE], const char *dir) {
+    uint8_t id[SEAL_KEY_ID_SIZE], there[SEAL_KEY_SIZE];
+    char hex[2 * SEAL_KEY_ID_SIZE + 1];
+    seal_key_id(key, id);
+    hex_encode(id, sizeof id, hex);
+    CLEANUP_FREE char *path = xasprintf("%s/%s", dir, hex);
+    int r = volume_key_find(dir, id, there, NULL);
+    OPENSSL_cleanse(there, sizeof there);
+    if (r == 0)
+        return 0;
+    r = volume_key_save(path, key);
+    if (r == 0)
+        printf("The key %s is saved in %s\n", hex, path);
+    return r;
+}
+
+static int save_keys(struct join *j) {
+    uint8_t keys[KEYS_MAX][SEAL_KEY_SIZE];
+    CLEANUP_FREE char *dir = volume_key_dir();
+    int n = invitation_keys(buf_str(&j->text), keys, KEYS_MAX, &j->why), r = MIN(n, 0);
+    if (r == 0 && !dir) {
+        buf_append_str(&j->why, "set HOME or XDG_CONFIG_HOME");
+        r = -ENOENT;
+    }
+    for (int i = 0; i < n && r == 0; i++)
+        r = save_key(keys[i], dir);
+    OPENSSL_cleanse(keys, sizeof keys);
+    return r < 0 ? complain(j, r, "the volume's keys cannot be saved") : STATUS_DONE;
+}
+
+/* Behind what there is, in one step. */
+static int append_section(struct join *j) {
+    CLEANUP_BUF struct buf conf = BUF_INIT((size_t)16 << 20);
+    CLEANUP_FREE char *path = options_user_file();
+    if (!path) {
+        buf_append_str(&j->why, "set HOME or XDG_CONFIG_HOME");
+        return -ENOENT;
+    }
+    CLEANUP_FREE char *dir = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+    int r = file_make_dirs(dir, 0700);
+    if (r == 0)
+        r = file_load(path, &conf);
+    if (r == -ENOENT)
+        r = 0;
+    if (r == 0 && conf.len)
+        buf_append_str(&conf, conf.data[conf.len - 1] == '\n' ? "\n" : "\n\n");
+    if (r == 0)
+        invitation_section(&j->opt, j->name, &conf);
+    if (r == 0)
+        r = conf.err ? conf.err : file_write_atomic(path, conf.data, conf.len, 0600);
+    if (r == 0)
+        printf("The volume %s stands in %s\n", j->name, path);
+    return r;
+}
+
+static int configure(struct join *j) {
+    CLEANUP_BUF struct buf ignored = BUF_INIT(65536);
+    struct options there;
+    options_init(&there);
+    int r = options_load(&there, NULL, j->name, &ignored);
+    if (r == -ENOENT) {
+        r = append_section(j);
+    } else if (r == 0 && strcmp(there.url, j->opt.url) != 0) {
+        buf_printf(&j->why, "the configuration has another volume %s, %s: give the section in %s another name", j->name, there.url, j->path);
+        r = -EEXIST;
+    } else if (r == 0) {
+        printf("The volume %s stands in the configuration already\n", j->name);
+    } else {
+        buf_append_str(&j->why, buf_str(&ignored));
+    }
+    options_free(&there);
+    return r < 0 ? complain(j, r, "the configuration cannot be changed") : STATUS_DONE;
+}
+
+/* Whose keys of AWS would sign: the invitation has none. */
+static void tell_credentials(struct credentials *credentials) {
+    CLEANUP_BUF struct buf why = BUF_INIT(65536);
+    struct credential keys;
+    if (credentials_get_sync(credentials, &keys, &why) < 0) {
+        log_warning("there are no keys of AWS to write with yet: %s", why.len ? buf_str(&why) : "unknown");
+        return;
+    }
+    CLEANUP_FREE char *from = credentials_from(credentials);
+    printf("It is written with the keys out of %s\n", from ? from : "the environment");
+    credential_free(&keys);
+}
+
+static int try_it(struct join *j) {
+    struct loop *loop = NULL;
+    struct store_pair stores = {0};
+    struct volume volume = {0};
+    int r = loop_new(2, &loop);
+    if (r == 0)
+        r = store_open(loop_env(loop), NULL, &j->opt, STORE_OPEN_EXISTING, &stores, &j->why);
+    if (r == 0)
+        r = volume_find(loop_env(loop), stores.reader, &j->opt, &volume, &j->why);
+    if (r == 0) {
+        printf("%s holds the volume %s, and it can be read from here\n", j->opt.url, volume.id_hex);
+        volume_free(&volume);
+    }
+    if (stores.credentials)
+        tell_credentials(stores.credentials);
+    store_pair_free(&stores);
+    loop_free(loop);
+    return r < 0 ? complain(j, r, "this machine is set up, but the volume cannot be read from here") : STATUS_DONE;
+}
+
+static int mount_it(struct join *j, const char *mountpoint) {
+    struct options opt;
+    options_init(&opt);
+    int r = options_load(&opt, NULL, j->name, &j->why), status;
+    status = r < 0 ? complain(j, r, j->name) : mount_run(&(struct mount_request){.opt = &opt, .mountpoint = mountpoint});
+    options_free(&opt);
+    return status;
+}
+
+static int join_volume(const char *path, const char *mountpoint) {
+    struct join j = {.path = path, .text = BUF_INIT(INVITATION_MAX), .why = BUF_INIT(65536)};
+    options_init(&j.opt);
+    int status = read_invitation(&j);
+    if (status == STATUS_DONE)
+        status = save_keys(&j);
+    if (status == STATUS_DONE)
+        status = configure(&j);
+    if (status == STATUS_DONE)
+        status = try_it(&j);
+    fflush(stdout);
+    if (status == STATUS_DONE && mountpoint)
+        status = mount_it(&j, mountpoint);
+    else if (status == STATUS_DONE)
+        printf("Mount it: assetfs mount %s MOUNTPOINT\n", j.name);
+    if (j.text.data)
+        OPENSSL_cleanse(j.text.data, j.text.len);
+    buf_free(&j.text);
+    buf_free(&j.why);
+    options_free(&j.opt);
+    free(j.name);
+    return status;
+}
+
+static int run_join(int argc, char **argv) {
+    if (argc < 2 || argc > 3 || argv[1][0] == '-')
+        return command_usage_error(&cmd_join, "expected the FILE of an invitation, and perhaps a MOUNTPOINT");
+    return join_volume(argv[1], argc == 3 ? argv[2] : NULL);
+}
+
+const struct command cmd_join = {
+    .name = "join",
+    .usage = "FILE [MOUNTPOINT]",
+    .summary = "set this machine up for a volume, with the file that \"assetfs invite\" wrote",
+    .help = "The volume's keys and its section of the configuration are saved for this user; with a MOUNTPOINT it is mounted as well.\n",
+    .run = run_join,
+};
