@@ -158,6 +158,7 @@ static int apply_parsed(struct tree *t, const struct entry *e, bool ours, struct
         if (r < 0)
             return r;
     }
+    t->n_void = n_void;
     if (n_void) {
         counter_add(t->cfg.counters, COUNTER_CHANGES_VOID, n_void);
         log_warning("journal entry %" PRIu64 " by %s: %zu of %zu changes do not fit the tree and are void (%s)", e->sequence, e->host,
@@ -246,6 +247,8 @@ int follow_take(struct tree *t, uint64_t seq, const void *p, size_t n) {
             file_named_again(t);
             note_changes(t, &b);
         }
+        if (!ours && t->n_void)
+            rebuild_suspect(t, &e);
         key_set_applied(t, &e);
         counter_add(t->cfg.counters, COUNTER_ENTRIES_APPLIED, 1);
         t->head = MAX(t->head, seq);

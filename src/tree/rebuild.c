@@ -9,6 +9,8 @@
 /* Entries asked for at once. */
 #define WINDOW 16
 #define AGAIN_NS (2 * NS_PER_S)
+/* Whoever writes what fits nowhere must not keep everybody busy with themselves. */
+#define TRUSTED_NS (3600 * NS_PER_S)
 
 struct piece {
     struct rebuild *rebuild;
@@ -21,6 +23,7 @@ struct rebuild {
     struct tree fresh; /* no more of it than apply needs: the database, the digest and the totals */
     char *path;
     char *host;                 /* who wrote the entry that does not fit */
+    bool suspect;               /* no entry has been refused yet: the tree is compared as it is when the journal has been applied */
     uint8_t want[DIGEST_SIZE];  /* what it says this tree is */
     uint64_t first;             /* the number of pieces[0] */
     struct piece pieces[WINDOW];
@@ -182,12 +185,42 @@ static int take_place(struct rebuild *b) {
     return r < 0 ? r : detached;
 }
 
+/* A suspicion: what the journal makes of it is right. Under the lock. */
+static void finish_suspicion(struct rebuild *b) {
+    struct tree *t = b->tree;
+    uint8_t fresh[DIGEST_SIZE], here[DIGEST_SIZE];
+    set_digest_value(&b->fresh.set, fresh);
+    set_digest_value(&t->set, here);
+    bool well = !memcmp(fresh, here, DIGEST_SIZE);
+    int r = well ? 0 : take_place(b);
+    if (well)
+        t->well_at = env_mono(t->env);
+    if (r < 0)
+        tree_stop(t, "the local state in %s is damaged (it showed before journal entry %" PRIu64 "), and cannot be set right: %s", t->cfg.dir, t->seq + 1, strerror(-r));
+}
+
+static void ask(struct rebuild *b);
+
 /* The last entry before the one that does not fit has been applied. On the loop. */
 static void finish(struct rebuild *b) {
     struct tree *t = b->tree;
     uint8_t now[DIGEST_SIZE];
     set_digest_value(&b->fresh.set, now);
     tree_lock(t);
+    if (b->suspect && b->fresh.seq != t->seq) { /* it goes on meanwhile, at the start in another thread */
+        tree_unlock(t);
+        ask(b);
+        return;
+    }
+    if (b->suspect) {
+        finish_suspicion(b);
+        end(b);
+        commit_kick(t);
+        settle_kick(t);
+        tree_unlock(t);
+        follow_now(t);
+        return;
+    }
     bool agrees = !memcmp(now, b->want, DIGEST_SIZE) && !memcmp(b->fresh.head_hash, t->head_hash, DIGEST_SIZE);
     int r = agrees ? take_place(b) : 0;
     if (!agrees)
@@ -223,8 +256,6 @@ static int apply_piece(struct rebuild *b, const struct piece *p) {
     u->seq = seq;
     return 0;
 }
-
-static void ask(struct rebuild *b);
 
 static void ask_again(void *arg) {
     ask(arg);
@@ -295,9 +326,7 @@ static void ask(struct rebuild *b) {
         all_here(b);
 }
 
-void rebuild_begin(struct tree *t, const struct entry *e) {
-    if (t->rebuild || t->stopped || t->closing)
-        return;
+static void begin(struct tree *t, const struct entry *e, bool suspect) {
     if (fault_is_lazy(t)) {
         tree_stop(t, "journal entry %" PRIu64 " by %s was built on another tree than this host has; unmount, move the local state %s "
                      "away once `assetfs status` shows nothing queued, and mount again",
@@ -306,6 +335,7 @@ void rebuild_begin(struct tree *t, const struct entry *e) {
     }
     struct rebuild *b = xcalloc(1, sizeof *b);
     b->tree = t;
+    b->suspect = suspect;
     b->path = xasprintf("%s/rebuild.db", t->cfg.dir);
     b->host = xstrdup(e->host);
     b->first = 1;
@@ -319,14 +349,25 @@ void rebuild_begin(struct tree *t, const struct entry *e) {
         r = run(&b->fresh, "PRAGMA synchronous=OFF");
     tree_hold(t);
     t->rebuild = b;
-    log_warning("journal entry %" PRIu64 " by %s was built on another tree than this host has: the journal is applied anew to see whether this host is wrong", e->sequence,
-                e->host);
+    log_warning("journal entry %" PRIu64 " by %s %s: the journal is applied anew to see whether this host is wrong", e->sequence, e->host,
+                suspect ? "has changes that do not fit here" : "was built on another tree than this host has");
     if (r < 0) {
         tree_stop(t, "journal entry %" PRIu64 " by %s was built on another tree than this host has, and %s cannot be made: %s", e->sequence, e->host, b->path, strerror(-r));
         end(b);
         return;
     }
     env_timer_set(t->env, &b->timer, env_mono(t->env));
+}
+
+void rebuild_begin(struct tree *t, const struct entry *e) {
+    if (!t->rebuild && !t->stopped && !t->closing)
+        begin(t, e, false);
+}
+
+void rebuild_suspect(struct tree *t, const struct entry *e) {
+    bool trusted = t->made_here || (t->well_at && env_mono(t->env) - t->well_at < TRUSTED_NS);
+    if (!t->rebuild && !t->stopped && !t->closing && !trusted && !fault_is_lazy(t))
+        begin(t, e, true);
 }
 
 void rebuild_close(struct tree *t) {

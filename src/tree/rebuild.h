@@ -15,6 +15,9 @@ struct rebuild;
 
 /* Under the lock, when the entry at t->seq + 1 (by `host`) does not fit: begins, unless it is under way. */
 void rebuild_begin(struct tree *, const struct entry *);
+/* Under the lock, when changes of another host's entry, which has been applied, did not fit the tree: either its writer is broken, or this host is damaged, and what it commits next would stop
+ * everybody else. So it looks at itself before it commits anything; where it has done so a while ago and was well, or has made its tree anew since it was started, it does not. */
+void rebuild_suspect(struct tree *, const struct entry *);
 /* tree.c: on the loop when the tree is being closed, under the lock. */
 void rebuild_close(struct tree *);
 

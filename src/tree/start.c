@@ -537,6 +537,7 @@ static int begin_past(struct tree *t, uint64_t *head, bool *proven, struct buf *
 int tree_start(struct tree *t, struct buf *why) {
     CLEANUP_BUF struct buf said = BUF_INIT(65536);
     bool local = t->seq > 0, proven = false, by_writing = false;
+    t->made_here = !local;
     uint64_t head = 0;
     if (local && !t->cfg.read_only && t->cfg.timeout_ns > 0)
         hash_first(t);

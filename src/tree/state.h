@@ -211,6 +211,9 @@ struct tree {
     int64_t head_seen;         /* wall: when the bucket last answered */
     uint64_t head;             /* newest number known to exist */
     unsigned read_failures;
+    bool made_here;            /* the tree was made from entry 1 since the start: it is what the journal says */
+    int64_t well_at;           /* mono: when this host last looked at itself and was well; 0: it has not */
+    size_t n_void;             /* changes of the last entry that did not fit */
     struct rebuild *rebuild;   /* under way (rebuild.h): nothing is committed meanwhile; NULL: not */
     int64_t witness_at;        /* mono: when the newest entry was last seen in the bucket, or all that could be seen of it was a cache's: then a commit is the proof */
     bool read_only;            /* by configuration, or for `reason` */

@@ -60,6 +60,23 @@ static void a_damaged_record_is_set_right(void **st) {
     same_but_void(p, "d/ d/g=g f=new k=kept shows=it");
 }
 
+/* What it committed before it was set right would stop everybody else. */
+static void a_host_looks_at_itself_before_it_commits(void **st) {
+    struct pair *p = *st;
+    prepare(p);
+    p->b->tree->made_here = false; /* as after a restart */
+    damage(p->b, "UPDATE c_inode SET rec = (SELECT rec FROM c_inode i JOIN c_name n ON n.ino = i.ino WHERE n.name = CAST('k' AS BLOB)) "
+                 "WHERE ino = (SELECT ino FROM c_name WHERE name = CAST('f' AS BLOB))");
+    part_ways(p);
+    ok(box_put(p->b, "mine", "queued"));
+    ok(box_put(p->a, "f", "new"));
+    box_commit(p->a);
+    meet(p);
+    heals(p);
+    assert_false(p->a->tree->stopped);
+    same_but_void(p, "d/ d/g=g f=new k=kept mine=queued");
+}
+
 static void a_record_that_is_no_record_is_set_right(void **st) {
     struct pair *p = *st;
     prepare(p);
@@ -184,6 +201,7 @@ static void closing_in_the_middle_is_no_harm(void **st) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(a_damaged_record_is_set_right),
+        T(a_host_looks_at_itself_before_it_commits),
         T(a_record_that_is_no_record_is_set_right),
         T(a_lost_name_is_set_right),
         T(a_name_too_many_goes),
