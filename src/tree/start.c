@@ -16,6 +16,7 @@
 
 /* Entries fetched at once while catching up. */
 #define WINDOW 16
+#define WINDOW_BYTES ((size_t)16 << 20)
 /* Probes at once while looking for the head. */
 #define PROBES 8
 /* How long a mount waits for what was written before it to be hashed. */
@@ -397,17 +398,29 @@ static int take_number(struct tree *t, uint64_t seq, struct object_get *f, size_
     return r == -EBADMSG ? look_again(t, seq, f, why) : r;
 }
 
+/* Of entries like these so many at once: small ones for the sake of the way there and back, large ones for that of memory. */
+static size_t window_after(const struct object_get *f, size_t n) {
+    size_t bytes = 1;
+    for (size_t i = 0; i < n; i++)
+        bytes += f[i].data.len;
+    return MAX(MIN(WINDOW_BYTES / (bytes / n + 1), (size_t)WINDOW), (size_t)4);
+}
+
 static int catch_up(struct tree *t, uint64_t head, struct buf *why) {
+    size_t window = WINDOW / 2;
     int r = 0;
     while (t->seq < head && r == 0 && !t->stopped) {
         struct object_get f[WINDOW] = {0};
         uint64_t first = t->seq + 1;
-        size_t n = (size_t)MIN(WINDOW, head - t->seq);
+        size_t n = (size_t)MIN(window, head - t->seq);
         for (size_t i = 0; i < n; i++)
             f[i].key = entry_key(t->cfg.prefix, first + i);
         get_all(t->cfg.reader, f, n, false, t->cfg.timeout_ns, is_any_error);
-        for (size_t i = 0; i < n && r == 0; i++)
+        window = window_after(f, n);
+        for (size_t i = 0; i < n && r == 0; i++) {
             r = take_number(t, first + i, &f[i], n - i, why);
+            buf_free(&f[i].data);
+        }
         object_gets_free(f, n);
     }
     return r;

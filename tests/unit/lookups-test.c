@@ -46,6 +46,33 @@ static void giving_back_what_was_never_given_changes_nothing(void **state) {
     lookups_free(l);
 }
 
+/* Against a plain array, with numbers that lie close together and far apart, while the table grows and shrinks. */
+static void counts_are_right_while_many_come_and_go(void **state) {
+    enum { N = 5000 };
+    static unsigned counts[N];
+    struct lookups *l = lookups_new();
+    uint64_t random = 88172645463325252u;
+    (void)state;
+    for (unsigned step = 0; step < 200000; step++) {
+        random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+        unsigned i = (unsigned)(random % N);
+        uint64_t ino = i % 2 ? ((uint64_t)i << 24 | i) : 2 + i;
+        bool more = (step / 40000) % 2 == 0 ? random >> 62 != 0 : random >> 62 == 0;
+        if (more) {
+            lookups_add(l, ino);
+            counts[i]++;
+        } else {
+            unsigned n = 1 + (unsigned)(random >> 60 & 1);
+            assert_int_equal(lookups_sub(l, ino, n), counts[i] > 0 && counts[i] <= n);
+            counts[i] -= n < counts[i] ? n : counts[i];
+        }
+        assert_int_equal(lookups_has(l, ino), counts[i] > 0);
+    }
+    for (unsigned i = 0; i < N; i++)
+        assert_int_equal(lookups_has(l, i % 2 ? ((uint64_t)i << 24 | i) : 2 + i), counts[i] > 0);
+    lookups_free(l);
+}
+
 static void the_list_has_the_root_first_and_each_once(void **state) {
     (void)state;
     struct lookups *l = lookups_new();
@@ -66,6 +93,7 @@ int main(void) {
         cmocka_unit_test(an_inode_may_be_learnt_again),
         cmocka_unit_test(the_root_is_always_known),
         cmocka_unit_test(giving_back_what_was_never_given_changes_nothing),
+        cmocka_unit_test(counts_are_right_while_many_come_and_go),
         cmocka_unit_test(the_list_has_the_root_first_and_each_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
