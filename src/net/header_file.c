@@ -61,7 +61,7 @@ static const char *take_line(const char *p, size_t n, struct header_lines *to) {
 
 int header_file_parse(const char *p, size_t n, struct header_lines *ret, struct buf *why) {
     struct header_lines all = {0};
-    const char *wrong = NULL, *end = p + n;
+    const char *wrong = NULL, *end = n ? p + n : p; /* an empty file may be NULL */
     unsigned line = 1;
     if (n > HEADER_FILE_MAX) {
         buf_printf(why, "the headers are longer than %zu bytes: CloudFront would refuse each request",
