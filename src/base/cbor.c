@@ -205,6 +205,17 @@ int cborr_bytes(struct cbor_in *in, const uint8_t **ret, size_t *ret_n) {
     return r;
 }
 
+int cborr_fixed(struct cbor_in *in, uint8_t *ret, size_t want) {
+    struct cbor_in next = *in;
+    const uint8_t *p;
+    size_t n;
+    if (cborr_bytes(&next, &p, &n) < 0 || n != want)
+        return -EBADMSG;
+    memcpy(ret, p, n);
+    *in = next;
+    return 0;
+}
+
 int cborr_text(struct cbor_in *in, const char **ret, size_t *ret_n) {
     struct item it;
     int r = take(in, CBOR_KIND_TEXT, &it);

@@ -34,6 +34,8 @@ enum cbor_kind cborr_peek(const struct cbor_in *);
 int cborr_uint(struct cbor_in *, uint64_t *ret) ATTR_WARN_UNUSED;
 int cborr_int(struct cbor_in *, int64_t *ret) ATTR_WARN_UNUSED;
 int cborr_bytes(struct cbor_in *, const uint8_t **ret, size_t *ret_n) ATTR_WARN_UNUSED;
+/* A byte string of just n bytes, copied. */
+int cborr_fixed(struct cbor_in *, uint8_t *ret, size_t n) ATTR_WARN_UNUSED;
 /* Text must be valid UTF-8 (RFC 3629). */
 int cborr_text(struct cbor_in *, const char **ret, size_t *ret_n) ATTR_WARN_UNUSED;
 /* The count is never larger than the bytes that are left can hold. */

@@ -187,9 +187,19 @@ void set_digest_remove(struct set_digest *s, const void *element, size_t n) {
     }
 }
 
+void set_digest_store(const struct set_digest *s, uint8_t ret[SET_DIGEST_SIZE]) {
+    for (size_t i = 0; i < SET_DIGEST_SIZE; i++)
+        ret[i] = (uint8_t)(s->w[i / 8] >> (8 * (i % 8)));
+}
+
+void set_digest_load(struct set_digest *s, const uint8_t bytes[SET_DIGEST_SIZE]) {
+    *s = (struct set_digest){0};
+    for (size_t i = 0; i < SET_DIGEST_SIZE; i++)
+        s->w[i / 8] |= (uint64_t)bytes[i] << (8 * (i % 8));
+}
+
 void set_digest_value(const struct set_digest *s, uint8_t ret[DIGEST_SIZE]) {
-    uint8_t bytes[64];
-    for (size_t i = 0; i < 64; i++)
-        bytes[i] = (uint8_t)(s->w[i / 8] >> (8 * (i % 8)));
+    uint8_t bytes[SET_DIGEST_SIZE];
+    set_digest_store(s, bytes);
     digest_of(bytes, sizeof bytes, ret);
 }

@@ -35,6 +35,10 @@ struct set_digest {
 };
 void set_digest_add(struct set_digest *, const void *element, size_t n) ATTR_NONNULL;
 void set_digest_remove(struct set_digest *, const void *element, size_t n) ATTR_NONNULL;
+/* The state as its 64 bytes, least significant first, and back. */
+#define SET_DIGEST_SIZE 64
+void set_digest_store(const struct set_digest *, uint8_t ret[SET_DIGEST_SIZE]) ATTR_NONNULL;
+void set_digest_load(struct set_digest *, const uint8_t bytes[SET_DIGEST_SIZE]) ATTR_NONNULL;
 /* SHA-256 of the 64 bytes of the state, least significant byte first. */
 void set_digest_value(const struct set_digest *, uint8_t ret[DIGEST_SIZE]) ATTR_NONNULL;
 

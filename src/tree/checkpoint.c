@@ -195,8 +195,8 @@ static int open_snapshot(struct making *m) {
         r = meta(m->sql, "head_hash", NULL, m->ref.head_hash, DIGEST_SIZE);
     if (r == 0)
         r = meta(m->sql, "set", NULL, set, sizeof set);
-    for (size_t i = 0; i < sizeof set && r == 0; i++)
-        m->ref.set.w[i / 8] |= (uint64_t)set[i] << (8 * (i % 8));
+    if (r == 0)
+        set_digest_load(&m->ref.set, set);
     return r;
 }
 

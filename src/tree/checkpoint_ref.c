@@ -21,7 +21,6 @@ enum {
     R_BEFORE = 18, /* absent: none */
 };
 #define KIND_BASE 0
-#define SET_SIZE 64
 
 static void put_uint(struct buf *b, unsigned field, uint64_t v) {
     cborw_uint(b, field);
@@ -35,9 +34,8 @@ static void put_bytes(struct buf *b, unsigned field, const void *p, size_t n) {
 
 void checkpoint_ref_encode(const struct checkpoint_ref *r, struct buf *b) {
     const struct sealed_db_ref *o = &r->object;
-    uint8_t set[SET_SIZE];
-    for (size_t i = 0; i < sizeof set; i++)
-        set[i] = (uint8_t)(r->set.w[i / 8] >> (8 * (i % 8)));
+    uint8_t set[SET_DIGEST_SIZE];
+    set_digest_store(&r->set, set);
     cborw_map(b, 14 + o->sealed + (r->before != 0));
     put_uint(b, R_KIND, KIND_BASE);
     put_uint(b, R_SEQUENCE, r->seq);
@@ -67,21 +65,11 @@ static int get_u32(struct cbor_in *in, uint32_t *ret) {
     return 0;
 }
 
-static int get_bytes(struct cbor_in *in, uint8_t *ret, size_t want) {
-    const uint8_t *p;
-    size_t n;
-    if (cborr_bytes(in, &p, &n) < 0 || n != want)
-        return -EBADMSG;
-    memcpy(ret, p, n);
-    return 0;
-}
-
 static int get_set(struct cbor_in *in, struct set_digest *ret) {
-    uint8_t set[SET_SIZE];
-    if (get_bytes(in, set, sizeof set) < 0)
+    uint8_t set[SET_DIGEST_SIZE];
+    if (cborr_fixed(in, set, sizeof set) < 0)
         return -EBADMSG;
-    for (size_t i = 0; i < sizeof set; i++)
-        ret->w[i / 8] |= (uint64_t)set[i] << (8 * (i % 8));
+    set_digest_load(ret, set);
     return 0;
 }
 
@@ -94,7 +82,7 @@ static int get_field(uint64_t field, struct cbor_in *in, struct checkpoint_ref *
     case R_SEQUENCE:
         return cborr_uint(in, &r->seq);
     case R_DIGEST:
-        return get_bytes(in, o->digest, DIGEST_SIZE);
+        return cborr_fixed(in, o->digest, DIGEST_SIZE);
     case R_OBJECT_SIZE:
         return cborr_uint(in, &o->object_size);
     case R_BLOCK_SIZE:
@@ -108,16 +96,16 @@ static int get_field(uint64_t field, struct cbor_in *in, struct checkpoint_ref *
     case R_HOT:
         return get_u32(in, &o->hot_blocks);
     case R_SALT:
-        return get_bytes(in, o->salt, SEAL_SALT_SIZE);
+        return cborr_fixed(in, o->salt, SEAL_SALT_SIZE);
     case R_SET:
         return get_set(in, &r->set);
     case R_TABLE:
         return cborr_uint(in, &o->table_offset);
     case R_KEY_ID:
         o->sealed = true;
-        return get_bytes(in, o->key_id, SEAL_KEY_ID_SIZE);
+        return cborr_fixed(in, o->key_id, SEAL_KEY_ID_SIZE);
     case R_HEAD_HASH:
-        return get_bytes(in, r->head_hash, DIGEST_SIZE);
+        return cborr_fixed(in, r->head_hash, DIGEST_SIZE);
     case R_ANNOUNCED:
         return cborr_uint(in, &r->announced);
     case R_BEFORE:

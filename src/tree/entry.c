@@ -219,15 +219,6 @@ static int get_label(struct cbor_in *in, size_t max, char **ret) {
     return 0;
 }
 
-static int get_digest(struct cbor_in *in, uint8_t *ret, size_t want) {
-    const uint8_t *p;
-    size_t n;
-    if (cborr_bytes(in, &p, &n) < 0 || n != want)
-        return -EBADMSG;
-    memcpy(ret, p, n);
-    return 0;
-}
-
 static int parse_name_edit(struct cbor_in *in, struct name_edit *e) {
     size_t n;
     const uint8_t *name;
@@ -253,7 +244,7 @@ static int parse_was(struct cbor_in *in, struct inode_edit *e) {
         return 0;
     case CBOR_KIND_BYTES:
         e->was = WAS_CONTENT;
-        return get_digest(in, e->was_id, DIGEST_SIZE);
+        return cborr_fixed(in, e->was_id, DIGEST_SIZE);
     case CBOR_KIND_TEXT:
         e->was = WAS_ETAG;
         return get_label(in, LABEL_MAX, &e->was_etag);
@@ -354,7 +345,7 @@ static int parse_batch(struct cbor_in *in, struct entry *e) {
         if (cborr_uint(in, &field) < 0 || field <= last)
             return -EBADMSG;
         last = field;
-        int r = field == B_DIGEST ? get_digest(in, e->batch.digest, DIGEST_SIZE)
+        int r = field == B_DIGEST ? cborr_fixed(in, e->batch.digest, DIGEST_SIZE)
                 : field == B_SIZE ? cborr_uint(in, &e->batch.size)
                                   : cborr_skip(in, NULL, NULL);
         if (r < 0)
@@ -378,7 +369,7 @@ static int parse_volume_field(uint64_t field, struct cbor_in *in, struct entry *
     uint64_t v;
     switch (field) {
     case V_ID:
-        return get_digest(in, e->volume_id, VOLUME_ID_SIZE);
+        return cborr_fixed(in, e->volume_id, VOLUME_ID_SIZE);
     case V_BLOCK_SIZE:
         return cborr_uint(in, &v) < 0 ? -EBADMSG : v != BLOCK_SIZE ? -EPROTONOSUPPORT : 0;
     case V_HASH:
@@ -418,15 +409,15 @@ static int parse_field(uint64_t field, struct cbor_in *in, struct entry *e) {
         return cborr_uint(in, &e->sequence);
     case E_PREVIOUS:
         e->has_previous = true;
-        return get_digest(in, e->previous, DIGEST_SIZE);
+        return cborr_fixed(in, e->previous, DIGEST_SIZE);
     case E_FEATURES:
         return parse_features(in, e);
     case E_TREE:
-        return get_digest(in, e->tree, DIGEST_SIZE);
+        return cborr_fixed(in, e->tree, DIGEST_SIZE);
     case E_SESSION:
         return cborr_uint(in, &e->session) < 0 || !e->session || e->session >= (uint64_t)1 << 39 ? -EBADMSG : 0;
     case E_NONCE:
-        return get_digest(in, e->nonce, NONCE_SIZE);
+        return cborr_fixed(in, e->nonce, NONCE_SIZE);
     case E_HOST:
         return get_label(in, LABEL_MAX, &e->host);
     case E_USER:

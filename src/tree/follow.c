@@ -23,9 +23,8 @@
 #include <inttypes.h>
 
 int follow_save(struct tree *t) {
-    uint8_t set[sizeof t->set.w];
-    for (size_t i = 0; i < sizeof set; i++)
-        set[i] = (uint8_t)(t->set.w[i / 8] >> (8 * (i % 8)));
+    uint8_t set[SET_DIGEST_SIZE];
+    set_digest_store(&t->set, set);
     int r = db_meta_set_int(&t->db, "seq", (int64_t)t->seq);
     if (r == 0)
         r = db_meta_set_bytes(&t->db, "head_hash", t->head_hash, DIGEST_SIZE);

@@ -293,10 +293,9 @@ static int load_meta(struct tree *t) {
         return -EBADMSG;
     memcpy(t->head_hash, b.data, DIGEST_SIZE);
     buf_reset(&b);
-    if (db_meta_bytes(&t->db, "set", &b) < 0 || b.len != sizeof t->set.w)
+    if (db_meta_bytes(&t->db, "set", &b) < 0 || b.len != SET_DIGEST_SIZE)
         return -EBADMSG;
-    for (size_t i = 0; i < sizeof t->set.w; i++)
-        t->set.w[i / 8] |= (uint64_t)b.data[i] << (8 * (i % 8));
+    set_digest_load(&t->set, b.data);
     buf_reset(&b);
     if (db_meta_bytes(&t->db, "volume", &b) < 0 || b.len != VOLUME_ID_SIZE)
         return -EBADMSG;

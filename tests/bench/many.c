@@ -252,8 +252,7 @@ static void load_head(struct volume *v, struct db *db) {
     memcpy(v->head, b.data, DIGEST_SIZE);
     buf_reset(&b);
     must("tree.db", db_meta_bytes(db, "set", &b));
-    for (size_t i = 0; i < sizeof v->set.w; i++)
-        v->set.w[i / 8] |= (uint64_t)b.data[i] << (8 * (i % 8));
+    set_digest_load(&v->set, b.data);
     v->built_on = v->set;
     CLEANUP_FREE char *key = entry_key(PREFIX, v->seq + 1), *path = path_of(v, key);
     if (access(path, F_OK) == 0)
