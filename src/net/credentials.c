@@ -39,7 +39,7 @@ struct credentials {
 
     /* The look's. */
     bool loaded, planned;
-    struct file_id ids[AWS_FILES];
+    struct secret_mark marks[AWS_FILES];
     struct credentials_plan plan;
     char *warned; /* the last warning, so that the same one is not repeated at each look */
     bool exposed_warned[AWS_FILES];
@@ -251,7 +251,7 @@ static void load(struct credentials *c) {
     c->planned = false;
     c->loaded = true;
     for (size_t i = 0; i < AWS_FILES; i++)
-        c->ids[i] = p->file[i].id;
+        c->marks[i] = p->file[i].mark;
     int r = credentials_plan_make(&c->environment, p, c->fallback_region, c->insecure_http, now, &plan, &why);
     if (r == 0) {
         c->plan = plan;
@@ -277,7 +277,7 @@ static void look(void *arg) {
         refetch = c->refetch && c->refused == c->keys.generation;
         c->forced = c->refetch = false;
     }
-    if (!c->loaded || forced || aws_files_changed(path, c->ids))
+    if (!c->loaded || forced || aws_files_changed(path, c->marks))
         load(c);
     if (c->planned)
         carry_out(c, refetch);

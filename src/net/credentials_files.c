@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "net/credentials_files.h"
-#include "base/file.h"
 #include "base/secret.h"
 #include "net/aws_config.h"
-#include <fcntl.h>
-#include <openssl/crypto.h>
 #include <strings.h>
 #include <sys/sysmacros.h>
-
-#define TRIES 3
 
 const char *const aws_setting_names[AWS_SETTINGS] = {
     [AWS_ROLE_ARN] = "role_arn",
@@ -41,102 +36,29 @@ static void replace(char **value, struct aws_slice s) {
     *value = s.len > 0 ? xstrndup(s.p, s.len) : NULL;
 }
 
-/* Which file it is */
+/* Which file it is, and what is in it */
 
-static struct file_id id_of(const struct stat *st) {
-    return (struct file_id){.there = true,
-                            .dev = st->st_dev,
-                            .ino = st->st_ino,
-                            .size = st->st_size,
-                            .mtime = st->st_mtim,
-                            .ctime = st->st_ctim};
+static bool file_changed(const char *path, const struct secret_mark *was) {
+    return path ? secret_file_changed(path, was) : was->there;
 }
 
-static bool same_time(const struct timespec *a, const struct timespec *b) {
-    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+bool aws_files_changed(const char *const path[AWS_FILES], const struct secret_mark marks[AWS_FILES]) {
+    return file_changed(path[AWS_CREDENTIALS], &marks[AWS_CREDENTIALS]) ||
+           file_changed(path[AWS_CONFIG], &marks[AWS_CONFIG]);
 }
 
-static bool same_file(const struct file_id *a, const struct file_id *b) {
-    return a->there == b->there && a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-           same_time(&a->mtime, &b->mtime) && same_time(&a->ctime, &b->ctime);
-}
-
-static bool file_changed(const char *path, const struct file_id *was) {
+/* How people say that there is none. */
+static bool is_null_device(const char *path) {
     struct stat st;
-    struct file_id is = {0};
-    if (path && stat(path, &st) == 0)
-        is = id_of(&st);
-    return !same_file(&is, was) || (is.there && !was->settled);
+    return stat(path, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
 }
 
-bool aws_files_changed(const char *const path[AWS_FILES], const struct file_id ids[AWS_FILES]) {
-    return file_changed(path[AWS_CREDENTIALS], &ids[AWS_CREDENTIALS]) ||
-           file_changed(path[AWS_CONFIG], &ids[AWS_CONFIG]);
-}
-
-/* Reading */
-
-struct text {
-    char *p;
-    size_t len;
-};
-
-static void text_free(struct text *t) {
-    if (t->p)
-        OPENSSL_cleanse(t->p, t->len);
-    free(t->p);
-    *t = (struct text){0};
-}
-
-/* Into memory of the right size, so that no part of it stays behind elsewhere. -EAGAIN: it has changed
- * meanwhile. */
-static int read_open(int fd, struct aws_file_profile *f, struct text *ret) {
-    struct stat st, after;
-    if (fstat(fd, &st) < 0)
-        return -errno;
-    f->id = id_of(&st);
-    if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)) /* /dev/null */
+static int read_file(const char *path, int64_t now_ns, struct aws_file_profile *f, struct secret_text *ret) {
+    int r = secret_file_read(path, AWS_FILE_MAX, now_ns, ret, &f->mark);
+    if (r == -EINVAL && is_null_device(path))
         return 0;
-    if (!S_ISREG(st.st_mode))
-        return -EINVAL;
-    f->exposed = st.st_mode & S_IROTH;
-    if ((uint64_t)st.st_size > AWS_FILE_MAX)
-        return -EFBIG;
-    *ret = (struct text){.p = xmalloc((size_t)st.st_size + 1), .len = (size_t)st.st_size};
-    int r = file_pread_all(fd, ret->p, ret->len, 0);
-    if (r == -ENODATA)
-        return -EAGAIN;
-    if (r == 0 && fstat(fd, &after) < 0)
-        return -errno;
-    struct file_id now = id_of(&after);
-    return r < 0 ? r : same_file(&f->id, &now) ? 0 : -EAGAIN;
-}
-
-static int read_file(const char *path, struct aws_file_profile *f, struct text *ret) {
-    for (unsigned i = 0; i < TRIES; i++) {
-        CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        if (fd < 0)
-            return errno == ENOTDIR ? -ENOENT : -errno;
-        int r = read_open(fd, f, ret);
-        if (r == 0)
-            return 0;
-        text_free(ret);
-        if (r != -EAGAIN)
-            return r;
-    }
-    return -EAGAIN;
-}
-
-/* That one which cannot be opened is changed can still be seen. */
-static void id_of_unreadable(const char *path, struct file_id *id) {
-    struct stat st;
-    if (!id->there && stat(path, &st) == 0)
-        *id = id_of(&st);
-}
-
-static bool is_settled(const struct file_id *id, int64_t now_ns) {
-    int64_t mtime = (int64_t)id->mtime.tv_sec * 1000000000 + id->mtime.tv_nsec;
-    return now_ns - mtime > AWS_FILE_SETTLED_NS;
+    f->exposed = (r == 0 || r == -EFBIG || r == -EAGAIN) && f->mark.exposed; /* it was opened */
+    return r;
 }
 
 /* Understanding */
@@ -197,15 +119,12 @@ static void take_services(void *arg, const struct aws_setting *s) {
 static void load_file(const char *path, struct aws_profile *p, enum aws_file which, const char *name,
                       int64_t now_ns) {
     struct aws_file_profile *f = &p->file[which];
-    struct text text = {0};
+    CLEANUP_SECRET_TEXT struct secret_text text = {0};
     if (!path) {
         f->err = -ENOENT;
         return;
     }
-    f->err = read_file(path, f, &text);
-    if (f->err < 0)
-        id_of_unreadable(path, &f->id);
-    f->id.settled = is_settled(&f->id, now_ns);
+    f->err = read_file(path, now_ns, f, &text);
     struct look l = {.name = name, .which = which, .f = f};
     if (f->err == 0 && text.p)
         f->err = aws_config_parse(text.p, text.len, take_profile, &l, &f->line);
@@ -217,7 +136,6 @@ static void load_file(const char *path, struct aws_profile *p, enum aws_file whi
         l.endpoint = p->endpoint;
         (void)!aws_config_parse(text.p, text.len, take_services, &l, &line);
     }
-    text_free(&text);
 }
 
 struct aws_profile *aws_profile_load(const char *const path[AWS_FILES], const char *name, int64_t now_ns) {

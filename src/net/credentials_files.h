@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * What AWS's two shared files say about one profile, and whether they have changed since. Files are looked at by path, so that one which is replaced, or
- * reached through a symbolic link that is (Kubernetes swaps one), counts as changed: by device, inode, size and times. A file that is younger than AWS_FILE_SETTLED_NS
- * counts as changed at every look: its time may stay the same for the next write.
+ * reached through a symbolic link that is (Kubernetes swaps one), counts as changed (base/secret_file.h).
  *
  * All values are taken for secrets: zeroed when freed, and so is the memory the files were read into. Blocks on the local disk.
  * Threads: any; nothing is shared.
@@ -10,11 +9,9 @@
 #ifndef ASSETFS_CREDENTIALS_FILES_H
 #define ASSETFS_CREDENTIALS_FILES_H
 
-#include "base/base.h"
-#include <sys/stat.h>
+#include "base/secret_file.h"
 
 #define AWS_FILE_MAX ((size_t)1 << 20)
-#define AWS_FILE_SETTLED_NS INT64_C(2000000000)
 
 enum aws_file { AWS_CREDENTIALS, AWS_CONFIG, AWS_FILES };
 
@@ -48,17 +45,8 @@ extern const char *const aws_setting_names[AWS_SETTINGS];
 /* The services that are asked, as the section [services] names them. */
 enum aws_service { AWS_S3, AWS_STS, AWS_SERVICES_ASKED };
 
-/* What a path led to. */
-struct file_id {
-    bool there, settled;
-    dev_t dev;
-    ino_t ino;
-    off_t size;
-    struct timespec mtime, ctime;
-};
-
 struct aws_file_profile {
-    struct file_id id;
+    struct secret_mark mark;
     int err;             /* 0; -ENOENT: no such file; -EBADMSG: see line; -EAGAIN: it changed each time it was read; -EINVAL: no regular file; or why it cannot be read */
     unsigned line;       /* of the first line that cannot be understood, or 0 */
     bool found;          /* the file has the profile */
@@ -74,8 +62,8 @@ struct aws_profile {
 /* path[]: absolute; NULL: there is none. now_ns: the wall clock. Freed by aws_profile_free(). */
 struct aws_profile *aws_profile_load(const char *const path[AWS_FILES], const char *name, int64_t now_ns);
 struct aws_profile *aws_profile_free(struct aws_profile *); /* NULL-safe; returns NULL */
-/* The paths lead to other files, or to changed ones. ids: from the profile that was loaded. */
-bool aws_files_changed(const char *const path[AWS_FILES], const struct file_id ids[AWS_FILES]);
+/* The paths lead to other files, or to changed ones. marks: from the profile that was loaded. */
+bool aws_files_changed(const char *const path[AWS_FILES], const struct secret_mark marks[AWS_FILES]);
 /* The setting in whichever file has it; the credentials file goes first, as for AWS's tools. NULL: neither. ret_file may be NULL. */
 const char *aws_profile_value(const struct aws_profile *, enum aws_setting_id, enum aws_file *ret_file);
 /* Either file has the profile. */
