@@ -34,7 +34,7 @@ equals "$(changes 1)" "added /dir/a.txt - - $ONE" "a new file; directories, link
 equals "$("$ASSETFS" log --since 1 --json "$MNT" | sed 's/.*"new":"\([^"]*\)".*/\1/')" "$(truth url "$MNT/dir/a.txt")"
 
 n=$(now)
-"$ASSETFS" log --follow --json "$MNT" >"$TMP/followed" 2>"$TMP/followed.err" &
+"$ASSETFS" log --follow --since "$n" --json "$MNT" >"$TMP/followed" 2>"$TMP/followed.err" & # by number: it may begin after the first change
 follower=$!
 printf two >"$MNT/dir/a.txt"
 sync_volume
