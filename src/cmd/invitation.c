@@ -2,6 +2,8 @@
 #include "cmd/invitation.h"
 #include "base/volume_key.h"
 #include <ctype.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
 
 char *invitation_name(const struct options *o) {
     if (!strstr(o->volume, "://"))
@@ -99,4 +101,51 @@ int invitation_keys(const char *text, uint8_t (*ret)[SEAL_KEY_SIZE], size_t max,
         n++;
     }
     return n;
+}
+
+/* Every certificate of in, in PEM form, to out. How many; -EBADMSG when one of them is none. */
+static int copy_certificates(BIO *in, BIO *out) {
+    int n = 0, r = 0;
+    ERR_clear_error();
+    for (X509 *cert; r == 0 && (cert = PEM_read_bio_X509(in, NULL, NULL, NULL)); n++) {
+        r = PEM_write_bio_X509(out, cert) == 1 ? 0 : -ENOMEM;
+        X509_free(cert);
+    }
+    bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+    ERR_clear_error();
+    return r < 0 ? r : at_end ? n : -EBADMSG;
+}
+
+int invitation_add_ca(struct buf *text, const char *ca_file, struct buf *why) {
+    BIO *in = BIO_new_file(ca_file, "r"), *pem = BIO_new(BIO_s_mem());
+    int n = in && pem ? copy_certificates(in, pem) : -EIO;
+    char line[256];
+    for (int k; n > 0 && (k = BIO_gets(pem, line, sizeof line)) > 0;)
+        buf_printf(text, INVITATION_CA "%s", line);
+    BIO_free(in);
+    BIO_free(pem);
+    if (n <= 0)
+        buf_printf(why, "the CA file %s %s", ca_file, n == -EIO ? "cannot be read" : "holds no certificate in PEM form, or a damaged one");
+    return n > 0 ? 0 : n < 0 ? n : -EINVAL;
+}
+
+int invitation_ca(const char *text, struct buf *pem, struct buf *why) {
+    CLEANUP_BUF struct buf lines = BUF_INIT(INVITATION_MAX);
+    const char *at = text;
+    for (char *l; (l = next_line(&at, INVITATION_CA)); free(l))
+        buf_printf(&lines, "%s\n", l);
+    if (lines.len == 0)
+        return 0;
+    BIO *in = BIO_new_mem_buf(lines.data, (int)lines.len), *out = BIO_new(BIO_s_mem());
+    int n = lines.err ? lines.err : copy_certificates(in, out);
+    char *data;
+    long len = BIO_get_mem_data(out, &data);
+    if (n > 0)
+        buf_append(pem, data, (size_t)len);
+    BIO_free(in);
+    BIO_free(out);
+    if (n > 0)
+        return n;
+    buf_append_str(why, "a certificate in it has been damaged: ask for another invitation");
+    return -EBADMSG;
 }

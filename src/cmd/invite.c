@@ -40,6 +40,11 @@ static int invite(const struct options *o, const char *path) {
     int status = volume_keys_each(o, add_key, &text);
     if (status != STATUS_DONE)
         return status;
+    CLEANUP_BUF struct buf why = BUF_INIT(65536);
+    if (o->ca_file && invitation_add_ca(&text, o->ca_file, &why) < 0) {
+        log_error("%s", buf_str(&why));
+        return STATUS_FAILED;
+    }
     invitation_section(o, name, &text);
     path = path ? path : own;
     int r = text.err ? text.err : write_file(path, &text);

@@ -23,6 +23,7 @@ struct join {
     struct buf text;
     char *name;
     struct options opt;
+    struct buf ca; /* the authority that the servers' certificates are of, PEM; empty where it is one of the system's */
     struct buf why;
 };
 
@@ -43,6 +44,8 @@ static int read_invitation(struct join *j) {
         r = options_load(&j->opt, j->path, j->name, &j->why);
     if (r == 0)
         r = options_check(&j->opt, &j->why);
+    if (r == 0)
+        r = MIN(invitation_ca(buf_str(&j->text), &j->ca, &j->why), 0);
     if (r < 0)
         return complain(j, r, j->path);
     if (stat(j->path, &st) == 0 && (st.st_mode & 077))
@@ -81,16 +84,28 @@ static int save_keys(struct join *j) {
     return r < 0 ? complain(j, r, "the volume's keys cannot be saved") : STATUS_DONE;
 }
 
-/* Behind what there is, in one step. */
-static int append_section(struct join *j) {
-    CLEANUP_BUF struct buf conf = BUF_INIT((size_t)16 << 20);
-    CLEANUP_FREE char *path = options_user_file();
-    if (!path) {
-        buf_append_str(&j->why, "set HOME or XDG_CONFIG_HOME");
-        return -ENOENT;
-    }
-    CLEANUP_FREE char *dir = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+static char *directory_of(const char *path) {
+    return xstrndup(path, (size_t)(strrchr(path, '/') - path));
+}
+
+/* Beside the configuration: certificates/NAME.pem. */
+static int save_ca(struct join *j, const char *path) {
+    CLEANUP_FREE char *dir = directory_of(path);
     int r = file_make_dirs(dir, 0700);
+    if (r == 0)
+        r = file_write_atomic(path, j->ca.data, j->ca.len, 0644);
+    if (r == 0)
+        printf("The certificates of the volume's servers' authority are saved in %s\n", path);
+    return r;
+}
+
+/* Behind what there is, in one step. */
+static int append_section(struct join *j, const char *path, const char *ca_path) {
+    CLEANUP_BUF struct buf conf = BUF_INIT((size_t)16 << 20);
+    CLEANUP_FREE char *dir = directory_of(path);
+    int r = file_make_dirs(dir, 0700);
+    if (r == 0 && j->ca.len)
+        r = save_ca(j, ca_path);
     if (r == 0)
         r = file_load(path, &conf);
     if (r == -ENOENT)
@@ -99,6 +114,8 @@ static int append_section(struct join *j) {
         buf_append_str(&conf, conf.data[conf.len - 1] == '\n' ? "\n" : "\n\n");
     if (r == 0)
         invitation_section(&j->opt, j->name, &conf);
+    if (r == 0 && j->ca.len)
+        buf_printf(&conf, "ca_file = %s\n", ca_path);
     if (r == 0)
         r = conf.err ? conf.err : file_write_atomic(path, conf.data, conf.len, 0600);
     if (r == 0)
@@ -106,21 +123,33 @@ static int append_section(struct join *j) {
     return r;
 }
 
+/* A volume of that name stands there: it has to be this one. Its authority may have new certificates. */
+static int compare(struct join *j, const struct options *there, const char *ca_path) {
+    if (strcmp(there->url, j->opt.url) != 0) {
+        buf_printf(&j->why, "the configuration has another volume %s, %s: give the section in %s another name", j->name, there->url, j->path);
+        return -EEXIST;
+    }
+    printf("The volume %s stands in the configuration already\n", j->name);
+    return j->ca.len && there->ca_file && !strcmp(there->ca_file, ca_path) ? save_ca(j, ca_path) : 0;
+}
+
 static int configure(struct join *j) {
-    CLEANUP_BUF struct buf ignored = BUF_INIT(65536);
+    CLEANUP_BUF struct buf why = BUF_INIT(65536);
+    CLEANUP_FREE char *path = options_user_file();
+    if (!path) {
+        buf_append_str(&j->why, "set HOME or XDG_CONFIG_HOME");
+        return complain(j, -ENOENT, "the configuration cannot be changed");
+    }
+    CLEANUP_FREE char *ca_path = xasprintf("%.*s/certificates/%s.pem", (int)(strrchr(path, '/') - path), path, j->name);
     struct options there;
     options_init(&there);
-    int r = options_load(&there, NULL, j->name, &ignored);
-    if (r == -ENOENT) {
-        r = append_section(j);
-    } else if (r == 0 && strcmp(there.url, j->opt.url) != 0) {
-        buf_printf(&j->why, "the configuration has another volume %s, %s: give the section in %s another name", j->name, there.url, j->path);
-        r = -EEXIST;
-    } else if (r == 0) {
-        printf("The volume %s stands in the configuration already\n", j->name);
-    } else {
-        buf_append_str(&j->why, buf_str(&ignored));
-    }
+    int r = options_load(&there, NULL, j->name, &why);
+    if (r == -ENOENT)
+        r = append_section(j, path, ca_path);
+    else if (r == 0)
+        r = compare(j, &there, ca_path);
+    else
+        buf_append_str(&j->why, buf_str(&why));
     options_free(&there);
     return r < 0 ? complain(j, r, "the configuration cannot be changed") : STATUS_DONE;
 }
@@ -138,23 +167,29 @@ static void tell_credentials(struct credentials *credentials) {
     credential_free(&keys);
 }
 
+/* As it is configured now. */
 static int try_it(struct join *j) {
+    struct options opt;
     struct loop *loop = NULL;
     struct store_pair stores = {0};
     struct volume volume = {0};
-    int r = loop_new(2, &loop);
+    options_init(&opt);
+    int r = options_load(&opt, NULL, j->name, &j->why);
     if (r == 0)
-        r = store_open(loop_env(loop), NULL, &j->opt, STORE_OPEN_EXISTING, &stores, &j->why);
+        r = loop_new(2, &loop);
     if (r == 0)
-        r = volume_find(loop_env(loop), stores.reader, &j->opt, &volume, &j->why);
+        r = store_open(loop_env(loop), NULL, &opt, STORE_OPEN_EXISTING, &stores, &j->why);
+    if (r == 0)
+        r = volume_find(loop_env(loop), stores.reader, &opt, &volume, &j->why);
     if (r == 0) {
-        printf("%s holds the volume %s, and it can be read from here\n", j->opt.url, volume.id_hex);
+        printf("%s holds the volume %s, and it can be read from here\n", opt.url, volume.id_hex);
         volume_free(&volume);
     }
     if (stores.credentials)
         tell_credentials(stores.credentials);
     store_pair_free(&stores);
     loop_free(loop);
+    options_free(&opt);
     return r < 0 ? complain(j, r, "this machine is set up, but the volume cannot be read from here") : STATUS_DONE;
 }
 
@@ -168,7 +203,7 @@ static int mount_it(struct join *j, const char *mountpoint) {
 }
 
 static int join_volume(const char *path, const char *mountpoint) {
-    struct join j = {.path = path, .text = BUF_INIT(INVITATION_MAX), .why = BUF_INIT(65536)};
+    struct join j = {.path = path, .text = BUF_INIT(INVITATION_MAX), .ca = BUF_INIT(INVITATION_MAX), .why = BUF_INIT(65536)};
     options_init(&j.opt);
     int status = read_invitation(&j);
     if (status == STATUS_DONE)
@@ -185,6 +220,7 @@ static int join_volume(const char *path, const char *mountpoint) {
     if (j.text.data)
         OPENSSL_cleanse(j.text.data, j.text.len);
     buf_free(&j.text);
+    buf_free(&j.ca);
     buf_free(&j.why);
     options_free(&j.opt);
     free(j.name);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Invitations: the name and the keys in one.
+ * Invitations: the name, the keys and the certificates in one.
  */
 #include "cmd/invitation.h"
 #include "fuzz_main.h"
@@ -13,5 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n) {
     MUST(name ? *name && why.len == 0 && !strchr(name, ']') : why.len > 0);
     int r = invitation_keys(text, keys, ARRAY_SIZE(keys), &none);
     MUST(r <= (int)ARRAY_SIZE(keys) && (r < 0) == (none.len > 0));
+    CLEANUP_BUF struct buf pem = BUF_INIT(INVITATION_MAX), wrong = BUF_INIT(4096);
+    r = invitation_ca(text, &pem, &wrong);
+    MUST((r < 0) == (wrong.len > 0) && (r > 0) == (pem.len > 0));
     return 0;
 }

@@ -33,6 +33,12 @@ if [ "$BACKEND" != dir ]; then
 fi
 equals "$(stat -c %a "$TMP/other/config/assetfs/keys"/* | sort -u)" 600 "modes of the keys"
 
+if [ -n "${CA_FILE:-}" ]; then # what it needs of this host's files came along
+    openssl x509 -in "$CA_FILE" -noout -fingerprint >"$TMP/fingerprint"
+    openssl x509 -in "$TMP/other/config/assetfs/certificates/$name.pem" -noout -fingerprint | cmp - "$TMP/fingerprint"
+    ! grep -q "$CA_FILE" "$TMP/invitation" || fail "it has a path of this host"
+fi
+
 # Once more changes nothing; by its name it is a volume like any other.
 cp "$TMP/other/config/assetfs/assetfs.conf" "$TMP/conf"
 other "$ASSETFS" join "$TMP/invitation" >"$TMP/out"
@@ -55,3 +61,8 @@ refuses() {
 refuses "$TMP/damaged" 'a key in it has been damaged'
 refuses "$TMP/nonsense" 'it is no invitation'
 refuses "$TMP/nowhere" 'nowhere'
+if [ -n "${CA_FILE:-}" ]; then
+    sed 's/^# ca MII.../# ca ??????/' "$TMP/invitation" >"$TMP/no-ca"
+    chmod 600 "$TMP/no-ca"
+    refuses "$TMP/no-ca" 'a certificate in it has been damaged'
+fi
