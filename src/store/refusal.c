@@ -96,6 +96,12 @@ static const struct row rows[] = {
      "there is no such object, or the reader's policy does not allow s3:GetObject on it: without "
      "s3:ListBucket S3 says the same of both",
      "assetfs check tells which"},
+    {GETS, S3, 400, NULL, "hash of the key did not match", -EACCES,
+     "the object is under another customer key (SSE-C) than the one it was read with",
+     "give the right sse_c_key_file="},
+    {GETS, S3, 400, NULL, "server side encryption", -EACCES,
+     "the object is under a customer key (SSE-C), and was read without it",
+     "mount with sse_c_key_file= and without cdn=, over https"},
     {BOTH, S3, 0, "KMS.*", NULL, -EACCES, "the bucket's KMS key cannot be used: it is disabled or deleted",
      "enable it, or give the bucket another one"},
     {BOTH, S3, 0, "AllAccessDisabled", NULL, -EACCES, "all access to this bucket has been disabled",

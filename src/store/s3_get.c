@@ -25,12 +25,15 @@ static void get_end(struct s3_get *g, const struct store_got *got) {
 
 static void get_send(struct s3_get *g);
 
-/* S3 answers 400 to a read of an object under a customer key without it, and of another one with it: "The object was stored using a form of Server Side Encryption. The correct
- * parameters must be provided", "The encryption parameters are not applicable to this object". */
+/* S3 answers 400 InvalidRequest to a read of an object under a customer key without it, and of another one with it: "The object was stored using a form of Server Side Encryption.
+ * The correct parameters must be provided", "The encryption parameters are not applicable to this object". Ceph answers InvalidArgument to the first. */
+static bool about_encryption(const struct refusal *r) {
+    return r->status == 400 && r->code && (!strcmp(r->code, "InvalidRequest") || !strcmp(r->code, "InvalidArgument"));
+}
+
 static bool try_otherwise(struct s3_get *g, int err) {
-    const struct refusal *r = &g->call.refusal;
     bool may = g->call.store->customer_key && g->call.store->place.endpoint.https && !g->call.store->stopping;
-    if (err == 0 || !may || g->tried_both || r->status != 400 || !r->code || strcmp(r->code, "InvalidRequest") != 0)
+    if (err == 0 || !may || g->tried_both || !about_encryption(&g->call.refusal))
         return false;
     g->tried_both = true;
     g->customers = !g->customers;

@@ -208,6 +208,16 @@ static void objects_under_a_customer_key_are_read_with_it(void **state) {
     assert_null(sent(4, "x-amz-server-side-encryption-customer-key"));
 }
 
+static void ceph_says_otherwise_that_a_customer_key_is_missing(void **state) {
+    (void)state;
+    CLEANUP_CALL struct call c = {0};
+    with_customer_key("https://s3.example.com");
+    say(s3_error(400, "InvalidArgument", ""));
+    say(&(struct fake_answer){.status = 200, .body = "hello"});
+    assert_int_equal(get(&c, 0, 0), 0);
+    is_sent_with_customer_key(1);
+}
+
 static void without_a_customer_key_a_400_is_a_400(void **state) {
     (void)state;
     CLEANUP_CALL struct call c = {0};
@@ -695,6 +705,7 @@ int main(void) {
         T(a_customer_key_goes_with_its_objects_only),
         T(a_customer_key_that_cannot_be_sent_is_refused),
         T(objects_under_a_customer_key_are_read_with_it),
+        T(ceph_says_otherwise_that_a_customer_key_is_missing),
         T(without_a_customer_key_a_400_is_a_400),
         T(a_header_that_would_be_two_is_refused),
         T(the_prefix_stands_before_every_key),
