@@ -2,6 +2,7 @@
 #include "base/volume_key.h"
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/secret.h"
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -158,24 +159,6 @@ int volume_key_save(const char *path, const uint8_t key[SEAL_KEY_SIZE]) {
 /* Of a key file: a code for each time the key was rotated. */
 #define FILE_BYTES_MAX 8192
 
-/* The whole file as a string; -EINVAL if it is too long to be a code. */
-static int read_text(int fd, char *ret, size_t size) {
-    size_t n = 0;
-    while (n < size) {
-        ssize_t r = read(fd, ret + n, size - n);
-        if (r < 0 && errno == EINTR)
-            continue;
-        if (r < 0)
-            return -errno;
-        if (r == 0) {
-            ret[n] = '\0';
-            return strlen(ret) == n ? 0 : -EINVAL;
-        }
-        n += (size_t)r;
-    }
-    return -EINVAL;
-}
-
 /* Each code of the file, until `id` is found; without one the first. */
 static int pick_key(char *text, const uint8_t *id, uint8_t ret[SEAL_KEY_SIZE]) {
     char *rest = NULL;
@@ -196,19 +179,19 @@ static int pick_key(char *text, const uint8_t *id, uint8_t ret[SEAL_KEY_SIZE]) {
 }
 
 static int load(const char *path, const uint8_t *id, uint8_t ret[SEAL_KEY_SIZE]) {
-    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0)
-        return -errno;
     struct stat st;
-    if (fstat(fd, &st) < 0)
+    char *text = NULL;
+    size_t len = 0;
+    if (stat(path, &st) < 0)
         return -errno;
     if (st.st_mode & 077)
         return -EPERM;
-    char text[FILE_BYTES_MAX];
-    int r = read_text(fd, text, sizeof text);
+    int r = secret_load(path, FILE_BYTES_MAX, false, &text, &len);
+    if (r == -EFBIG || r == -ENODATA || (r == 0 && strlen(text) != len))
+        r = -EINVAL;
     if (r == 0)
         r = pick_key(text, id, ret);
-    OPENSSL_cleanse(text, sizeof text);
+    secret_release(text);
     if (r < 0)
         OPENSSL_cleanse(ret, SEAL_KEY_SIZE);
     return r;
@@ -253,4 +236,17 @@ int volume_key_find(const char *dir, const uint8_t id[SEAL_KEY_ID_SIZE], uint8_t
     }
     closedir(d);
     return r;
+}
+
+int volume_key_keep(const char *dir, const uint8_t key[SEAL_KEY_SIZE], char **ret_path) {
+    uint8_t id[SEAL_KEY_ID_SIZE], there[SEAL_KEY_SIZE];
+    char hex[2 * SEAL_KEY_ID_SIZE + 1];
+    seal_key_id(key, id);
+    hex_encode(id, sizeof id, hex);
+    int r = volume_key_find(dir, id, there, ret_path);
+    OPENSSL_cleanse(there, sizeof there);
+    if (r == 0)
+        return 1;
+    *ret_path = xasprintf("%s/%s", dir, hex);
+    return volume_key_save(*ret_path, key);
 }

@@ -31,5 +31,7 @@ char *volume_key_dir(void);
  * -ENOENT: none. Files that cannot be read are skipped. */
 int volume_key_find(const char *dir, const uint8_t id[SEAL_KEY_ID_SIZE], uint8_t ret[SEAL_KEY_SIZE], char **ret_path)
     ATTR_WARN_UNUSED;
+/* Saves it in the key directory under its own id, unless a file there has it. 1: one has; *ret_path is the file (malloc'd), also with an error of volume_key_save(). */
+int volume_key_keep(const char *dir, const uint8_t key[SEAL_KEY_SIZE], char **ret_path) ATTR_WARN_UNUSED;
 
 #endif

@@ -2,7 +2,6 @@
  *
  * assetfs join: sets this machine up for a volume, with the file that `assetfs invite` wrote on another one.
  */
-#include "base/digest.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -53,21 +52,12 @@ static int read_invitation(struct join *j) {
     return STATUS_DONE;
 }
 
-/* Kept under its id, as `assetfs key import` does. */
 static int save_key(const uint8_t key[SEAL_KEY_SIZE], const char *dir) {
-    uint8_t id[SEAL_KEY_ID_SIZE], there[SEAL_KEY_SIZE];
-    char hex[2 * SEAL_KEY_ID_SIZE + 1];
-    seal_key_id(key, id);
-    hex_encode(id, sizeof id, hex);
-    CLEANUP_FREE char *path = xasprintf("%s/%s", dir, hex);
-    int r = volume_key_find(dir, id, there, NULL);
-    OPENSSL_cleanse(there, sizeof there);
+    CLEANUP_FREE char *path = NULL;
+    int r = volume_key_keep(dir, key, &path);
     if (r == 0)
-        return 0;
-    r = volume_key_save(path, key);
-    if (r == 0)
-        printf("The key %s is saved in %s\n", hex, path);
-    return r;
+        printf("The key %s is saved in %s\n", strrchr(path, '/') + 1, path);
+    return MIN(r, 0);
 }
 
 static int save_keys(struct join *j) {

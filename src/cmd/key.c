@@ -65,28 +65,29 @@ static int parse_code(const char *code, uint8_t ret[SEAL_KEY_SIZE]) {
     return r;
 }
 
-/* Where the bucket is not reachable, the key is kept under its own id, and found by it. */
-static int save(const struct options *opt, const uint8_t key[SEAL_KEY_SIZE],
-                const uint8_t id[SEAL_KEY_ID_SIZE]) {
+static int complain_unsaved(const char *path, int err) {
+    log_error("the key cannot be saved%s%s: %s", path ? " as " : "", path ? path : "", path ? strerror(-err) : "set HOME or XDG_CONFIG_HOME, or give key_file=");
+    return STATUS_FAILED;
+}
+
+/* Under its own id, by which it is found, unless a key_file= is given. 1: it is there already. */
+static int keep(const char *key_file, const uint8_t key[SEAL_KEY_SIZE], char **ret_path) {
+    if (key_file) {
+        *ret_path = xstrdup(key_file);
+        return volume_key_save(key_file, key);
+    }
+    CLEANUP_FREE char *dir = volume_key_dir();
+    return dir ? volume_key_keep(dir, key, ret_path) : -ENOENT;
+}
+
+static int save(const struct options *opt, const uint8_t key[SEAL_KEY_SIZE], const uint8_t id[SEAL_KEY_ID_SIZE]) {
     char hex[2 * SEAL_KEY_ID_SIZE + 1];
-    uint8_t there[SEAL_KEY_SIZE];
-    CLEANUP_FREE char *dir = volume_key_dir(), *found = NULL;
+    CLEANUP_FREE char *path = NULL;
     hex_encode(id, SEAL_KEY_ID_SIZE, hex);
-    if (!opt->key_file && dir && volume_key_find(dir, id, there, &found) == 0) {
-        OPENSSL_cleanse(there, sizeof there);
-        printf("The key %s is here already: %s\n", hex, found);
-        return STATUS_DONE;
-    }
-    CLEANUP_FREE char *path = opt->key_file ? xstrdup(opt->key_file)
-                              : dir         ? xasprintf("%s/%s", dir, hex)
-                                            : NULL;
-    int r = path ? volume_key_save(path, key) : -ENOENT;
-    if (r < 0) {
-        log_error("the key cannot be saved%s%s: %s", path ? " as " : "", path ? path : "",
-                  path ? strerror(-r) : "set HOME or XDG_CONFIG_HOME, or give key_file=");
-        return STATUS_FAILED;
-    }
-    printf("The key %s is saved in %s\n", hex, path);
+    int r = keep(opt->key_file, key, &path);
+    if (r < 0)
+        return complain_unsaved(path, r);
+    printf(r == 1 ? "The key %s is here already: %s\n" : "The key %s is saved in %s\n", hex, path);
     return STATUS_DONE;
 }
 
@@ -134,17 +135,15 @@ static int import(const struct options *opt, bool rotated) {
 static int make_key(char hex[2 * SEAL_KEY_ID_SIZE + 1], char **ret_path) {
     uint8_t key[SEAL_KEY_SIZE], id[SEAL_KEY_ID_SIZE];
     char code[VOLUME_KEY_CODE_SIZE];
-    CLEANUP_FREE char *dir = volume_key_dir();
     if (getrandom(key, sizeof key, 0) != sizeof key) {
         log_error("there are no random numbers");
         return STATUS_FAILED;
     }
     seal_key_id(key, id);
     hex_encode(id, sizeof id, hex);
-    *ret_path = dir ? xasprintf("%s/%s", dir, hex) : NULL;
-    int r = dir ? volume_key_save(*ret_path, key) : -ENOENT;
+    int r = keep(NULL, key, ret_path);
     if (r < 0) {
-        log_error("the key cannot be saved%s%s: %s", dir ? " as " : "", dir ? *ret_path : "", dir ? strerror(-r) : "set HOME or XDG_CONFIG_HOME");
+        complain_unsaved(*ret_path, r);
     } else {
         volume_key_code(key, code);
         printf("Key %s is in %s. Its recovery code is\n\n    %s\n\n", hex, *ret_path, code);
