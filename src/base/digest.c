@@ -67,18 +67,35 @@ int digest_parse(const char *hex, uint8_t ret[DIGEST_SIZE]) {
     return hex_decode(hex, ret, DIGEST_SIZE);
 }
 
-/* While the file is at most one block long its running hash is the block's, too, and nothing is hashed twice:
+struct list {
+    uint8_t *digests;
+    size_t n, cap;
+};
+
+static uint8_t *next_digest(struct list *l) {
+    if (l->n == l->cap) {
+        l->cap = MAX(2 * l->cap, 8);
+        l->digests = xrealloc(l->digests, l->cap * DIGEST_SIZE);
+    }
+    return l->digests + DIGEST_SIZE * l->n++;
+}
+
+/* What begins at the same byte has the same hash as long as it goes on: it is computed once, and copied where
+ * the ways part.
  *
- *     bytes               file      block
- *     0 .. BLOCK_SIZE     running   NULL
- *     beyond              running   running: of the block the next byte belongs to
+ *     bytes                                    file      block     part
+ *     0 .. BLOCK_SIZE                          running   NULL      NULL: as the file
+ *     .. part_size                             running   running   NULL: as the file
+ *     the first block of each later part       running   running   NULL: as the block
+ *     beyond                                   running   running   running
  *
- * A block's digest is taken when the byte behind it arrives, or at the end. */
+ * The digest of a block or a part is taken when the byte behind it arrives, or at the end. */
 struct digest_stream {
-    EVP_MD_CTX *file, *block;
+    EVP_MD_CTX *file, *block, *part;
     uint64_t bytes;
-    uint8_t *blocks; /* digests of the blocks that are complete and have a successor */
-    size_t n_blocks, cap_blocks;
+    uint64_t part_size;        /* 0: no parts */
+    bool own_part;             /* `part` is running */
+    struct list blocks, parts; /* of those that are complete and have a successor */
 };
 
 static EVP_MD_CTX *running(void) {
@@ -94,32 +111,50 @@ struct digest_stream *digest_stream_new(void) {
     return s;
 }
 
+void digest_stream_in_parts(struct digest_stream *s, uint64_t part_size) {
+    s->part_size = part_size % BLOCK_SIZE == 0 && part_size > BLOCK_SIZE ? part_size : 0;
+}
+
 struct digest_stream *digest_stream_free(struct digest_stream *s) {
     if (!s)
         return NULL;
     EVP_MD_CTX_free(s->file);
     EVP_MD_CTX_free(s->block);
-    free(s->blocks);
+    EVP_MD_CTX_free(s->part);
+    free(s->blocks.digests);
+    free(s->parts.digests);
     free(s);
     return NULL;
 }
 
-static uint8_t *next_block_digest(struct digest_stream *s) {
-    if (s->n_blocks == s->cap_blocks) {
-        s->cap_blocks = MAX(2 * s->cap_blocks, 8);
-        s->blocks = xrealloc(s->blocks, s->cap_blocks * DIGEST_SIZE);
+/* *ret goes on from where `from` is. */
+static void fork_hash(EVP_MD_CTX **ret, const EVP_MD_CTX *from) {
+    if (!*ret)
+        *ret = EVP_MD_CTX_new();
+    must(*ret && EVP_MD_CTX_copy_ex(*ret, from));
+}
+
+/* The block's hash is still running: a part ends with it, or leaves it. */
+static void end_block_of_part(struct digest_stream *s) {
+    uint64_t in_part = s->bytes % s->part_size;
+    if (in_part == 0) {
+        if (!s->own_part)
+            fork_hash(&s->part, s->file);
+        must(EVP_DigestFinal_ex(s->part, next_digest(&s->parts), NULL));
+        s->own_part = false;
+    } else if (in_part == BLOCK_SIZE && s->bytes > s->part_size) {
+        fork_hash(&s->part, s->block);
+        s->own_part = true;
     }
-    return s->blocks + DIGEST_SIZE * s->n_blocks++;
 }
 
 /* A byte of the next block is here. */
 static void end_block(struct digest_stream *s) {
-    uint8_t *ret = next_block_digest(s);
-    if (!s->block) {
-        s->block = EVP_MD_CTX_new();
-        must(s->block && EVP_MD_CTX_copy_ex(s->block, s->file));
-    }
-    must(EVP_DigestFinal_ex(s->block, ret, NULL));
+    if (!s->block)
+        fork_hash(&s->block, s->file);
+    if (s->part_size)
+        end_block_of_part(s);
+    must(EVP_DigestFinal_ex(s->block, next_digest(&s->blocks), NULL));
     must(EVP_DigestInit_ex2(s->block, sha256, NULL));
 }
 
@@ -133,6 +168,8 @@ void digest_stream_update(struct digest_stream *s, const void *p, size_t n) {
         must(EVP_DigestUpdate(s->file, at, now));
         if (s->block)
             must(EVP_DigestUpdate(s->block, at, now));
+        if (s->own_part)
+            must(EVP_DigestUpdate(s->part, at, now));
         at += now;
         n -= now;
         s->bytes += now;
@@ -143,16 +180,32 @@ uint64_t digest_stream_bytes(const struct digest_stream *s) {
     return s->bytes;
 }
 
+static void end_last_part(struct digest_stream *s, const uint8_t file[DIGEST_SIZE]) {
+    const uint8_t *same =
+        s->bytes <= s->part_size ? file : s->blocks.digests + DIGEST_SIZE * (s->blocks.n - 1);
+    uint8_t *ret = next_digest(&s->parts);
+    if (s->own_part)
+        must(EVP_DigestFinal_ex(s->part, ret, NULL));
+    else
+        memcpy(ret, same, DIGEST_SIZE);
+}
+
 void digest_stream_final(struct digest_stream *s, uint8_t ret[DIGEST_SIZE], uint8_t **ret_blocks,
                          size_t *ret_n) {
     must(EVP_DigestFinal_ex(s->file, ret, NULL));
     if (s->block)
-        must(EVP_DigestFinal_ex(s->block, next_block_digest(s), NULL));
+        must(EVP_DigestFinal_ex(s->block, next_digest(&s->blocks), NULL));
     else if (s->bytes > 0)
-        memcpy(next_block_digest(s), ret, DIGEST_SIZE);
-    *ret_n = s->n_blocks;
-    *ret_blocks = s->blocks;
-    s->blocks = NULL;
+        memcpy(next_digest(&s->blocks), ret, DIGEST_SIZE);
+    if (s->part_size && s->bytes > 0)
+        end_last_part(s, ret);
+    *ret_n = s->blocks.n;
+    *ret_blocks = STEAL_PTR(&s->blocks.digests);
+}
+
+size_t digest_stream_take_parts(struct digest_stream *s, uint8_t **ret) {
+    *ret = STEAL_PTR(&s->parts.digests);
+    return *ret ? s->parts.n : 0;
 }
 
 /* The element's SHA-512 as a number, first byte least significant. */

@@ -41,6 +41,9 @@ struct spool_config {
     uint64_t min_free;
     uint64_t max_file_size;    /* -EFBIG above */
     int64_t timeout_ns;        /* how long a parked write waits for room */
+    /* Files of parts_from bytes and more are hashed in parts of part_size as well, for the store that gets
+     * them (store.h); 0: never. */
+    uint64_t parts_from, part_size;
     /* True while anything is queued or under way that will free spool bytes: until spool_to_cache() or spool_remove() has been called for them. Called without locks,
      * with the write that asks still under way. */
     bool (*can_drain)(void *arg);
@@ -93,6 +96,9 @@ void spool_seal(struct spool_file *);
 void spool_unseal(struct spool_file *);
 /* The digest of the whole file and of its blocks; of a SEALED, filled file. Hashes on a worker what was not hashed while it was written. */
 void spool_digest(struct spool_file *, spool_digest_done done, void *arg);
+/* Once that has answered with 0: how many digests of parts there are; *ret: the digests, valid as long as the
+ * reference. 0: none. */
+size_t spool_part_digests(struct spool_file *, const uint8_t **ret, uint64_t *ret_part_size);
 
 /* The bytes are in the bucket: the file becomes the block cache's (verified unless it was reopened), its room is given back and parked writes go on. */
 void spool_to_cache(struct spool_file *, const struct content *);

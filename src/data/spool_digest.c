@@ -26,6 +26,7 @@ void file_digest_init(struct file_digest *d) {
 void file_digest_destroy(struct file_digest *d) {
     digest_stream_free(d->stream);
     free(d->digests);
+    free(d->parts);
     pthread_mutex_destroy(&d->lock);
 }
 
@@ -101,6 +102,14 @@ static void throw_away(struct file_digest *d) {
     d->claimed = 0;
 }
 
+/* Most files that are hashed behind their writer become large enough for parts, and the first part costs
+ * nothing. */
+static struct digest_stream *stream_new(const struct spool_file *f) {
+    struct digest_stream *stream = digest_stream_new();
+    digest_stream_in_parts(stream, f->spool->cfg.part_size);
+    return stream;
+}
+
 static void behind_job(void *arg) {
     struct spool_file *f = arg;
     struct file_digest *d = &f->digest;
@@ -148,7 +157,7 @@ static void behind_done(void *arg) {
 /* `running` has been set: the stream is ours. */
 static void behind_begin(struct spool_file *f) {
     if (!f->digest.stream)
-        f->digest.stream = digest_stream_new();
+        f->digest.stream = stream_new(f);
     env_work(f->spool->cfg.env, behind_job, behind_done, spool_ref(f));
 }
 
@@ -191,14 +200,18 @@ void file_digest_cut(struct spool_file *f, uint64_t size) {
 static void final_job(void *arg) {
     struct spool_file *f = arg;
     struct file_digest *d = &f->digest;
+    struct stat st;
+    bool in_parts = fstat(f->fd, &st) == 0 && (uint64_t)st.st_size >= f->spool->cfg.parts_from;
     if (!d->stream)
-        d->stream = digest_stream_new();
+        d->stream = in_parts ? stream_new(f) : digest_stream_new();
     int r = feed(f, d->stream, digest_stream_bytes(d->stream), UINT64_MAX);
     uint8_t id[DIGEST_SIZE];
-    uint8_t *digests = NULL;
-    size_t n = 0;
+    uint8_t *digests = NULL, *parts = NULL;
+    size_t n = 0, n_parts = 0;
     if (r == 0)
         digest_stream_final(d->stream, id, &digests, &n);
+    if (r == 0 && in_parts)
+        n_parts = digest_stream_take_parts(d->stream, &parts);
     SCOPE_LOCK(&d->lock);
     throw_away(d);
     struct digest_wait *w;
@@ -210,6 +223,8 @@ static void final_job(void *arg) {
     memcpy(d->id, id, sizeof d->id);
     d->digests = digests;
     d->n_digests = n;
+    d->parts = parts;
+    d->n_parts = n_parts;
     d->final = true;
 }
 
@@ -262,6 +277,14 @@ void spool_digest(struct spool_file *f, spool_digest_done done, void *arg) {
         final_begin(f);
     if (final)
         done(arg, 0, d->id, d->digests, d->n_digests);
+}
+
+size_t spool_part_digests(struct spool_file *f, const uint8_t **ret, uint64_t *ret_part_size) {
+    struct file_digest *d = &f->digest;
+    SCOPE_LOCK(&d->lock);
+    *ret = d->parts;
+    *ret_part_size = f->spool->cfg.part_size;
+    return d->n_parts;
 }
 
 bool file_digest_is(struct spool_file *f, const uint8_t id[DIGEST_SIZE]) {

@@ -79,8 +79,8 @@ struct file_digest {
     bool stale;   /* something below `claimed` changed: the stream is worth nothing, and is not begun again */
     bool final;   /* the results below hold */
     uint8_t id[DIGEST_SIZE];
-    uint8_t *digests;
-    size_t n_digests;
+    uint8_t *digests, *parts; /* of blocks; of parts, or NULL */
+    size_t n_digests, n_parts;
     struct digest_wait *waiters;
 };
 

@@ -282,6 +282,7 @@ static void put_object(struct upload *j) {
                                 .content_type = j->req.content_type,
                                 .keep = j->req.keep};
     memcpy(j->put.sha256, j->req.id, sizeof j->put.sha256);
+    j->put.n_parts = spool_part_digests(j->req.file, &j->put.parts, &j->put.part_size);
     store_put_if_absent(j->uploader->cfg.writer, &j->put, object_put, j);
 }
 

@@ -161,6 +161,8 @@ static int open_data(struct mount *m) {
                                           .min_free = opt->min_free,
                                           .max_file_size = opt->max_file_size,
                                           .timeout_ns = opt->timeout,
+                                          .parts_from = m->stores.writer->parts_from,
+                                          .part_size = m->stores.writer->part_size,
                                           .can_drain = can_drain,
                                           .arg = m},
                    &m->spool);

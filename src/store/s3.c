@@ -322,6 +322,8 @@ int store_s3_open(struct env *env, struct counters *counters, const struct s3_co
                              (int)strlen(c->prefix) - (*c->prefix != '\0'), c->prefix),
         .parallel_puts = MAX(connections / 2, 1),
         .parallel_gets = MAX(connections * 3 / 4, 1),
+        .parts_from = s->multipart_from,
+        .part_size = s->part_size,
         .get_size = GET_SIZE,
         .absence_ns = STORE_ABSENCE_NS,
     };

@@ -6,7 +6,7 @@
  *   request   PUT with x-amz-content-sha256 and x-amz-checksum-sha256, both the SHA-256 the caller has; Content-Type; Cache-Control and other headers as given
  *   answers   2xx 0 · 412 -EEXIST · 409 -EIO (try again) · 403 -EACCES, or after an expired token, a skewed clock, replaced credentials: once more, at once · 307 and 301
  *             to another region or endpoint: followed, signed anew, remembered · 5xx, 429, 400 RequestTimeout -EIO · others as store/refusal.h has them
- * Multipart: from S3_MULTIPART_FROM on. Parts of S3_PART_MIN and more, so that S3_PARTS_MAX (10,000) are enough for the object; each hashed by a worker, put in
+ * Multipart: from S3_MULTIPART_FROM on. Parts of S3_PART_MIN and more, so that S3_PARTS_MAX (10,000) are enough for the object; each hashed by a worker (unless whoever puts the object knows the parts' digests, as the spool does), put in
  * parallel, tried again by itself (net/retry.h) within `part_tries`; then CompleteMultipartUpload, whose answer 200 may hold an <Error>. A failed upload is
  * not aborted (that needs a permission of its own): the bucket's lifecycle rule clears it.
  * What a put says of how the object is to be kept (store/keep.h) goes along as headers, and with the beginning of a multipart upload. Objects under a customer key (SSE-C) are read with it:

@@ -3,8 +3,14 @@
  * A large object in parts: CreateMultipartUpload, UploadPart many times at once, CompleteMultipartUpload with
  * If-None-Match.
  *
- *     create ─▶ pump: hash the next part (a worker; in order, for the digest of the whole runs along) ─▶ put
- * it ─▶ ... ─▶ complete ─▶ done └── fails: again after a wait
+ *     create ─▶ pump: the next part ─▶ put it ─▶ ... ─▶ complete ─▶ done
+ *                                      └── fails: again after a wait
+ *
+ * What a part is to be is known before it is put: whoever put the object knows the parts' digests
+ * (store_put.parts), or they are hashed here, one after another by a worker, together with the whole, which
+ * shows whether these are the right bytes. Then S3 takes exactly these bytes and no others, for the digest is
+ * signed. If it says that others came, the part is hashed (once more): was it the way, or have the bytes
+ * changed here?
  *
  * What fails for good cancels the parts under way; the operation ends when nothing of it is under way any
  * more.
@@ -44,7 +50,8 @@ struct part_put {
     struct sigv4_pair query[2], headers[1 + S3_CUSTOMER_HEADERS];
     struct s3_call call;
     struct env_timer timer;
-    int err; /* of hashing */
+    uint8_t now[DIGEST_SIZE]; /* what its bytes have for a digest now */
+    int err;                  /* of hashing */
     struct part_put *prev, *next;
 };
 
@@ -59,6 +66,7 @@ struct s3_upload {
     unsigned n_parts, next_part, n_there;
     struct part *parts;
     struct part_put *active;
+    bool known;        /* the parts' digests, from the beginning */
     bool hashing;      /* one part at a time: then a worker's, with its part_put */
     EVP_MD_CTX *whole; /* likewise */
 
@@ -251,9 +259,17 @@ static void complete(struct s3_upload *u) {
 
 static void pump(struct s3_upload *);
 static void part_send(struct part_put *);
+static void compare_work(void *);
+static void compare_done(void *);
 
 static void part_again(void *arg) {
     part_send(arg);
+}
+
+static void part_wait(struct part_put *p, int err) {
+    struct s3_store *s = p->upload->store;
+    p->timer = (struct env_timer){.fn = part_again, .arg = p};
+    env_timer_set(s->base.env, &p->timer, wait_for(s, err, p->tries));
 }
 
 static void part_there(struct part_put *p, const char *etag) {
@@ -287,8 +303,10 @@ static void part_answered(struct s3_call *c, int err, const struct http_response
     if (err == 0) {
         part_there(p, etag);
     } else if (u->err == 0 && passes(c, err) && ++p->tries < PART_TRIES) {
-        p->timer = (struct env_timer){.fn = part_again, .arg = p};
-        env_timer_set(c->store->base.env, &p->timer, wait_for(c->store, err, p->tries));
+        if (code_is(c, "BadDigest") || code_is(c, "XAmzContentSHA256Mismatch"))
+            env_work(c->store->base.env, compare_work, compare_done, p);
+        else
+            part_wait(p, err);
     } else {
         part_failed(p, err == -EEXIST ? -EIO : err, why);
     }
@@ -331,27 +349,26 @@ static void part_send(struct part_put *p) {
     s3_call_start(&p->call);
 }
 
-/* ---- hashing */
+/* ---- hashing; on a worker */
 
-static int hash_piece(struct s3_upload *u, EVP_MD_CTX *part, const void *bytes, size_t n) {
-    return EVP_DigestUpdate(part, bytes, n) && EVP_DigestUpdate(u->whole, bytes, n) ? 0 : -EIO;
-}
-
-static int hash_part(struct s3_upload *u, unsigned index, EVP_MD_CTX *part) {
+/* whole: runs along; NULL: not now. */
+static int hash_part(struct s3_upload *u, unsigned index, EVP_MD_CTX *whole, uint8_t ret[DIGEST_SIZE]) {
     uint64_t off = part_offset(u, index), left = part_bytes(u, index);
     CLEANUP_FREE uint8_t *piece = u->put->bytes ? NULL : xmalloc(PIECE);
-    int r = EVP_DigestInit_ex(part, EVP_sha256(), NULL) ? 0 : -EIO;
+    EVP_MD_CTX *part = EVP_MD_CTX_new();
+    int r = part && EVP_DigestInit_ex(part, EVP_sha256(), NULL) ? 0 : -EIO;
     while (left > 0 && r == 0) {
         size_t n = (size_t)MIN(left, PIECE);
         const uint8_t *bytes = u->put->bytes ? (const uint8_t *)u->put->bytes + off : piece;
         r = u->put->bytes ? 0 : file_pread_all(u->put->fd, piece, n, off);
-        if (r == 0)
-            r = hash_piece(u, part, bytes, n);
+        if (r == 0 && !(EVP_DigestUpdate(part, bytes, n) && (!whole || EVP_DigestUpdate(whole, bytes, n))))
+            r = -EIO;
         off += n;
         left -= n;
     }
-    if (r == 0 && !EVP_DigestFinal_ex(part, u->parts[index].digest, NULL))
+    if (r == 0 && !EVP_DigestFinal_ex(part, ret, NULL))
         r = -EIO;
+    EVP_MD_CTX_free(part);
     return r;
 }
 
@@ -367,52 +384,84 @@ static int check_whole(struct s3_upload *u) {
 static void hash_work(void *arg) {
     struct part_put *p = arg;
     struct s3_upload *u = p->upload;
-    EVP_MD_CTX *part = EVP_MD_CTX_new();
-    p->err = hash_part(u, p->index, part);
-    EVP_MD_CTX_free(part);
+    p->err = hash_part(u, p->index, u->whole, u->parts[p->index].digest);
     if (p->err == 0 && p->index + 1 == u->n_parts)
         p->err = check_whole(u);
+}
+
+static void compare_work(void *arg) {
+    struct part_put *p = arg;
+    struct s3_upload *u = p->upload;
+    p->err = hash_part(u, p->index, NULL, p->now);
+    if (p->err == 0 && memcmp(p->now, u->parts[p->index].digest, DIGEST_SIZE))
+        p->err = -EBADMSG;
+}
+
+/* On the loop, when a worker has hashed a part. False: it is over. */
+static bool part_hashed(struct part_put *p) {
+    struct s3_upload *u = p->upload;
+    if (u->err < 0) {
+        part_free(p);
+        end_if_idle(u);
+        return false;
+    }
+    if (p->err == 0)
+        return true;
+    CLEANUP_FREE char *why =
+        xasprintf("%s: %s", u->put->key,
+                  p->err == -EBADMSG || p->err == -ENODATA
+                      ? "the bytes that were to be uploaded are not those that were hashed"
+                      : strerror(-p->err));
+    part_failed(p, -EIO, why);
+    return false;
+}
+
+static void compare_done(void *arg) {
+    struct part_put *p = arg;
+    if (part_hashed(p))
+        part_wait(p, -EIO);
+}
+
+static void part_begin(struct part_put *p) {
+    p->checksum = s3_checksum(p->upload->parts[p->index].digest);
+    digest_hex(p->upload->parts[p->index].digest, p->payload);
+    part_send(p);
 }
 
 static void hash_done(void *arg) {
     struct part_put *p = arg;
     struct s3_upload *u = p->upload;
     u->hashing = false;
-    if (u->err < 0) {
-        part_free(p);
-        end_if_idle(u);
-    } else if (p->err < 0) {
-        CLEANUP_FREE char *why =
-            xasprintf("%s: %s", u->put->key,
-                      p->err == -EBADMSG || p->err == -ENODATA
-                          ? "the bytes that were to be uploaded are not those that were hashed"
-                          : strerror(-p->err));
-        part_failed(p, -EIO, why);
-    } else {
-        p->checksum = s3_checksum(u->parts[p->index].digest);
-        digest_hex(u->parts[p->index].digest, p->payload);
-        part_send(p);
-        pump(u);
-    }
+    if (!part_hashed(p))
+        return;
+    part_begin(p);
+    pump(u);
+}
+
+static bool may_begin_part(const struct s3_upload *u) {
+    const struct part_put *p;
+    unsigned n;
+    DL_COUNT(u->active, p, n);
+    return u->err == 0 && u->id && !u->hashing && u->next_part < u->n_parts && n < S3_PARTS_EACH &&
+           u->store->parts < u->store->parts_max;
 }
 
 /* Begins as many parts as may be under way. */
 static void pump(struct s3_upload *u) {
-    struct s3_store *s = u->store;
-    struct part_put *p;
-    unsigned n;
-    DL_COUNT(u->active, p, n);
-    if (u->err < 0 || !u->id || u->hashing || u->next_part == u->n_parts || n >= S3_PARTS_EACH ||
-        s->parts >= s->parts_max)
-        return;
-    p = xcalloc(1, sizeof *p);
-    p->upload = u;
-    p->index = u->next_part++;
-    snprintf(p->number, sizeof p->number, "%u", p->index + 1);
-    DL_APPEND(u->active, p);
-    s->parts++;
-    u->hashing = true;
-    env_work(s->base.env, hash_work, hash_done, p);
+    while (may_begin_part(u)) {
+        struct part_put *p = xcalloc(1, sizeof *p);
+        p->upload = u;
+        p->index = u->next_part++;
+        snprintf(p->number, sizeof p->number, "%u", p->index + 1);
+        DL_APPEND(u->active, p);
+        u->store->parts++;
+        if (u->known) {
+            part_begin(p);
+            continue;
+        }
+        u->hashing = true;
+        env_work(u->store->base.env, hash_work, hash_done, p);
+    }
 }
 
 static void pump_all(struct s3_store *s) {
@@ -503,8 +552,11 @@ void s3_upload_start(struct s3_store *s, const struct store_put *put, char *key,
     }
     u->n_parts = (unsigned)((put->size + u->part_size - 1) / u->part_size);
     u->parts = xcalloc(u->n_parts, sizeof *u->parts);
+    u->known = put->parts && put->part_size == u->part_size && put->n_parts == u->n_parts;
+    for (unsigned i = 0; i < u->n_parts && u->known; i++)
+        memcpy(u->parts[i].digest, put->parts + (size_t)i * DIGEST_SIZE, DIGEST_SIZE);
     u->whole = EVP_MD_CTX_new();
-    if (!EVP_DigestInit_ex(u->whole, EVP_sha256(), NULL))
+    if (!u->whole || !EVP_DigestInit_ex(u->whole, EVP_sha256(), NULL))
         upload_end(u, -EIO, "SHA-256 cannot be computed");
     else
         create(u);

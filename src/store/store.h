@@ -42,6 +42,12 @@ struct store_put {
     int fd;
     uint64_t size;
     uint8_t sha256[DIGEST_SIZE]; /* of the bytes: the store refuses (-EIO) to make an object with other bytes */
+    /* SHA-256 of each part_size of the bytes (the last may be fewer), hashed from the very bytes that gave
+     * `sha256`: where they fit how the store puts an object in parts (store.part_size), nothing is hashed
+     * again, and each part is refused unless it is these bytes. NULL: the store hashes what it needs. */
+    const uint8_t *parts;
+    size_t n_parts;
+    uint64_t part_size;
     const char *content_type;    /* NULL: application/octet-stream */
     const struct keep *keep;     /* how it is to be kept; NULL: as the bucket does by itself */
 };
@@ -110,6 +116,8 @@ struct store {
     char *address;             /* for messages: "file:///srv/bucket" */
     unsigned parallel_puts;    /* how many puts at once are useful */
     unsigned parallel_gets;
+    /* Objects of parts_from bytes and more are put in parts, nearly always of part_size each; 0: never. */
+    uint64_t parts_from, part_size;
     uint64_t get_size;         /* the largest range worth asking for in one get, a multiple of BLOCK_SIZE */
     /* A key of the customer's own, under which objects can be kept (SSE-C): its fingerprint; NULL: none, and why not, for people. */
     char *customer_key;

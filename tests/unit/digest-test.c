@@ -111,6 +111,72 @@ static void stream_takes_any_pieces(void **state) {
         check_stream(3 * BLOCK_SIZE + 5, steps[i]);
 }
 
+/* Parts of so many blocks: every one is what hashing it by itself gives. */
+static void check_parts(size_t n, size_t step, size_t part) {
+    CLEANUP_FREE uint8_t *p = make_file(n);
+    CLEANUP_FREE uint8_t *blocks = NULL, *parts = NULL;
+    uint8_t want[DIGEST_SIZE], got[DIGEST_SIZE];
+    size_t n_blocks;
+    struct digest_stream *s = digest_stream_new();
+    digest_stream_in_parts(s, part);
+    for (size_t at = 0; at < n; at += step)
+        digest_stream_update(s, p + at, MIN(step, n - at));
+    digest_stream_final(s, got, &blocks, &n_blocks);
+    assert_int_equal(digest_stream_take_parts(s, &parts), (n + part - 1) / part);
+    for (size_t i = 0; i < (n + part - 1) / part; i++) {
+        digest_of(p + i * part, MIN(n - i * part, part), want);
+        assert_memory_equal(parts + i * DIGEST_SIZE, want, DIGEST_SIZE);
+    }
+    for (size_t i = 0; i < n_blocks; i++) {
+        digest_of(p + i * BLOCK_SIZE, MIN(n - i * BLOCK_SIZE, BLOCK_SIZE), want);
+        assert_memory_equal(blocks + i * DIGEST_SIZE, want, DIGEST_SIZE);
+    }
+    digest_of(p, n, want);
+    assert_memory_equal(got, want, DIGEST_SIZE);
+    digest_stream_free(s);
+}
+
+static void parts_end_at_and_around_borders(void **state) {
+    (void)state;
+    const size_t block = BLOCK_SIZE, part = 3 * block;
+    const size_t sizes[] = {0,
+                            1,
+                            block,
+                            block + 1,
+                            part - 1,
+                            part,
+                            part + 1,
+                            part + block - 1,
+                            part + block,
+                            part + block + 1,
+                            2 * part - 1,
+                            2 * part,
+                            2 * part + 1,
+                            3 * part + block,
+                            3 * part + 2 * block + 7};
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+        check_parts(sizes[i], MAX(sizes[i], 1), part);
+    check_parts(7 * block + 3, 65521, 2 * block);
+}
+
+static void parts_that_are_no_parts(void **state) {
+    (void)state;
+    const uint64_t sizes[] = {0, 1, BLOCK_SIZE, BLOCK_SIZE + 1, 5 * BLOCK_SIZE / 2};
+    CLEANUP_FREE uint8_t *p = make_file(3 * BLOCK_SIZE);
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        uint8_t id[DIGEST_SIZE], *blocks, *parts;
+        size_t n;
+        struct digest_stream *s = digest_stream_new();
+        digest_stream_in_parts(s, sizes[i]);
+        digest_stream_update(s, p, 3 * BLOCK_SIZE);
+        digest_stream_final(s, id, &blocks, &n);
+        assert_int_equal(digest_stream_take_parts(s, &parts), 0);
+        assert_null(parts);
+        free(blocks);
+        digest_stream_free(s);
+    }
+}
+
 static void stream_given_up_early_is_freed(void **state) {
     (void)state;
     CLEANUP_FREE uint8_t *p = make_file(2 * BLOCK_SIZE);
@@ -198,6 +264,8 @@ int main(void) {
         cmocka_unit_test(stream_of_an_empty_file),
         cmocka_unit_test(stream_ends_at_and_around_block_borders),
         cmocka_unit_test(stream_takes_any_pieces),
+        cmocka_unit_test(parts_end_at_and_around_borders),
+        cmocka_unit_test(parts_that_are_no_parts),
         cmocka_unit_test(stream_given_up_early_is_freed),
         cmocka_unit_test(set_of_nothing),
         cmocka_unit_test(set_known_value_in_any_order),

@@ -25,7 +25,8 @@ static struct s3_box box;
 static struct {
     const struct fake_answer *create, *complete[8],
         *parts[8];                  /* instead of what it would say, in turn; NULL: as it should */
-    unsigned fail_part, fail_times; /* this part answers 500 so often */
+    unsigned fail_part, fail_times; /* this part answers 500 so often, or that */
+    const char *fail_code;
     bool hold_parts;
     unsigned creates, completes, n_parts, at_once, most_at_once;
     char etag[64], body[2048];
@@ -44,7 +45,7 @@ static void answer_part(const struct fake_request *r, struct fake_answer *ret) {
     s3.n_parts++;
     if (n == s3.fail_part && s3.fail_times) {
         s3.fail_times--;
-        *ret = *s3_error(500, "InternalError", "");
+        *ret = s3.fail_code ? *s3_error(400, s3.fail_code, "") : *s3_error(500, "InternalError", "");
         return;
     }
     buf_free(&s3.parts_seen[n]);
@@ -448,6 +449,103 @@ static void other_bytes_than_those_hashed_make_no_object(void **state) {
     assert_int_equal(s3.completes, 0);
 }
 
+/* The digests of n bytes' parts of PART bytes, as whoever hashed the whole has them. */
+static uint8_t *digests_of_parts(const char *p, size_t n, struct store_put *put) {
+    put->part_size = PART;
+    put->n_parts = (n + PART - 1) / PART;
+    uint8_t *parts = xcalloc(put->n_parts, DIGEST_SIZE);
+    for (size_t i = 0; i < put->n_parts; i++)
+        digest_of(p + i * PART, MIN(PART, n - i * PART), parts + i * DIGEST_SIZE);
+    put->parts = parts;
+    return parts;
+}
+
+static void digests_that_are_known_are_taken(void **state) {
+    (void)state;
+    CLEANUP_CALL struct call c = {0};
+    fill();
+    CLEANUP_FREE uint8_t *parts = digests_of_parts(content, 3 * PART + 50, &c.put);
+    assert_int_equal(upload(&c, 3 * PART + 50), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        char hex[DIGEST_HEX_SIZE];
+        digest_hex(parts + i * DIGEST_SIZE, hex);
+        CLEANUP_FREE char *checksum = s3_checksum(parts + i * DIGEST_SIZE);
+        const struct fake_request *r = fake_http_request(box.http, 1 + i);
+        assert_int_equal(number_in(r->url), i + 1);
+        assert_string_equal(fake_request_header(r, "x-amz-content-sha256"), hex);
+        assert_string_equal(fake_request_header(r, "x-amz-checksum-sha256"), checksum);
+        assert_memory_equal(s3.parts_seen[i + 1].data, content + i * PART, i < 3 ? PART : 50);
+    }
+}
+
+/* As above: all of them are begun without waiting for a worker, and no more than may be. */
+static void known_parts_go_at_once_but_not_all(void **state) {
+    (void)state;
+    CLEANUP_CALL struct call c = {0};
+    fill();
+    CLEANUP_FREE uint8_t *parts = digests_of_parts(content, 20 * PART, &c.put);
+    s3.hold_parts = true;
+    call_put(&c, box.store, "files/x", content, 20 * PART);
+    fake_env_run(box.fake);
+    assert_int_equal(http_active(box.http), S3_PARTS_EACH);
+    store_stop(box.store);
+    fake_env_run(box.fake);
+    assert_int_equal(c.err, -EIO);
+}
+
+static void digests_of_other_parts_are_not_used(void **state) {
+    (void)state;
+    CLEANUP_CALL struct call c = {0};
+    uint8_t sha[DIGEST_SIZE];
+    char hex[DIGEST_HEX_SIZE];
+    fill();
+    CLEANUP_FREE uint8_t *parts = digests_of_parts("other", 5, &c.put);
+    c.put.n_parts = 4;
+    c.put.part_size = 2 * PART;
+    assert_int_equal(upload(&c, 4 * PART), 0);
+    digest_of(content, PART, sha);
+    digest_hex(sha, hex);
+    assert_string_equal(fake_request_header(fake_http_request(box.http, 1), "x-amz-content-sha256"), hex);
+}
+
+static void a_part_spoilt_on_its_way_is_put_again(void **state) {
+    (void)state;
+    static const char *const codes[] = {"BadDigest", "XAmzContentSHA256Mismatch"};
+    for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
+        CLEANUP_CALL struct call c = {0};
+        fill();
+        CLEANUP_FREE uint8_t *parts = digests_of_parts(content, 4 * PART, &c.put);
+        s3.fail_part = 2;
+        s3.fail_times = 2;
+        s3.fail_code = codes[i];
+        s3.n_parts = 0;
+        assert_int_equal(upload(&c, 4 * PART), 0);
+        assert_int_equal(s3.n_parts, 6);
+        assert_memory_equal(s3.parts_seen[2].data, content + PART, PART);
+    }
+}
+
+/* They were hashed, and have changed since: it is told at once, and not put again and again. */
+static void bytes_changed_since_they_were_hashed_make_no_object(void **state) {
+    (void)state;
+    CLEANUP_CALL struct call c = {0};
+    uint8_t sha[DIGEST_SIZE];
+    fill();
+    digest_of(content, 4 * PART, sha);
+    CLEANUP_FREE uint8_t *parts = digests_of_parts(content, 4 * PART, &c.put);
+    content[PART + 5] ^= 1;
+    s3.fail_part = 2;
+    s3.fail_times = UINT32_MAX;
+    s3.fail_code = "XAmzContentSHA256Mismatch";
+    c.put.bytes = content;
+    call_put_fd(&c, box.store, "files/x", -1, 4 * PART, sha);
+    fake_env_run(box.fake);
+    assert_int_equal(c.err, -EIO);
+    assert_says(&c, "not those that were hashed");
+    assert_int_equal(s3.completes, 0);
+    assert_int_equal(s3.n_parts, 4);
+}
+
 static void a_file_that_became_shorter_makes_no_object(void **state) {
     CLEANUP_CALL struct call c = {0};
     CLEANUP_FREE char *path = tmpdir_path(*state, "f");
@@ -508,6 +606,11 @@ int main(void) {
         T(lost_answers_that_stay_are_eio),
         T(a_completion_that_is_a_page_is_not_believed),
         T(other_bytes_than_those_hashed_make_no_object),
+        T(digests_that_are_known_are_taken),
+        T(known_parts_go_at_once_but_not_all),
+        T(digests_of_other_parts_are_not_used),
+        T(a_part_spoilt_on_its_way_is_put_again),
+        T(bytes_changed_since_they_were_hashed_make_no_object),
         T(a_file_that_became_shorter_makes_no_object),
         T(stopping_while_it_waits_ends_it),
     };

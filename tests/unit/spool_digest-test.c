@@ -315,6 +315,82 @@ static void test_read_error_behind_the_writer_is_only_a_delay(void **state) {
     spool_unref(f);
 }
 
+/* As a store wants them that puts large files in parts. */
+static struct spool_box *in_parts(struct spool_box *b) {
+    b->spool = spool_close(b->spool);
+    b->cfg.parts_from = 12 * MIB;
+    b->cfg.part_size = 5 * MIB;
+    assert_int_equal(spool_open(&b->cfg, &b->spool), 0);
+    return b;
+}
+
+static void assert_parts(struct spool_file *f, size_t want) {
+    const uint8_t *parts;
+    uint64_t part_size, size = file_size(f);
+    size_t n = spool_part_digests(f, &parts, &part_size);
+    CLEANUP_FREE unsigned char *p = xmalloc(5 * MIB);
+    assert_int_equal(n, want);
+    for (size_t i = 0; i < n; i++) {
+        uint8_t sum[DIGEST_SIZE];
+        uint64_t off = i * part_size, len = MIN(part_size, size - off);
+        assert_int_equal(part_size, 5 * MIB);
+        assert_int_equal(syscall(SYS_pread64, spool_fd(f), p, len, off), len);
+        digest_of(p, len, sum);
+        assert_memory_equal(parts + i * DIGEST_SIZE, sum, DIGEST_SIZE);
+    }
+}
+
+static void test_parts_of_a_file_hashed_behind_its_writer(void **state) {
+    struct spool_box *b = in_parts(*state);
+    struct spool_file *f = make(b);
+    for (unsigned i = 0; i < 13; i++)
+        do_write(b, f, 1, i * MIB, MIB);
+    seal_and_check(b, f);
+    assert_parts(f, 3);
+    assert_int_equal(bytes_read, 13 * MIB);
+    spool_unref(f);
+}
+
+static void test_parts_of_a_file_hashed_when_asked(void **state) {
+    struct spool_box *b = in_parts(*state);
+    struct spool_file *f = make(b);
+    for (unsigned i = 12; i-- > 0;)
+        do_write(b, f, 1, i * MIB, MIB);
+    seal_and_check(b, f);
+    assert_parts(f, 3);
+    assert_int_equal(bytes_read, 12 * MIB);
+    spool_unref(f);
+}
+
+static void test_parts_of_a_file_rewritten(void **state) {
+    struct spool_box *b = in_parts(*state);
+    struct spool_file *f = make(b);
+    do_write(b, f, 1, 0, 9 * MIB);
+    do_write(b, f, 1, 9 * MIB, 9 * MIB);
+    do_write(b, f, 2, 4 * MIB, 10);
+    seal_and_check(b, f);
+    assert_parts(f, 4);
+    spool_unref(f);
+}
+
+static void test_no_parts_of_a_file_that_is_put_whole(void **state) {
+    struct spool_box *b = in_parts(*state);
+    struct spool_file *f = make(b);
+    do_write(b, f, 1, 0, 12 * MIB - 1);
+    seal_and_check(b, f);
+    assert_parts(f, 0);
+    spool_unref(f);
+}
+
+static void test_no_parts_for_a_store_without(void **state) {
+    struct spool_box *b = *state;
+    struct spool_file *f = make(b);
+    do_write(b, f, 1, 0, 13 * MIB);
+    seal_and_check(b, f);
+    assert_parts(f, 0);
+    spool_unref(f);
+}
+
 /* With threads: a writer, the worker and the loop at once. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
@@ -384,6 +460,11 @@ int main(void) {
         TEST(test_cutting_hashed_bytes_hashes_afresh),
         TEST(test_cutting_unhashed_bytes),
         TEST(test_punching_hashed_bytes_hashes_afresh),
+        TEST(test_parts_of_a_file_hashed_behind_its_writer),
+        TEST(test_parts_of_a_file_hashed_when_asked),
+        TEST(test_parts_of_a_file_rewritten),
+        TEST(test_no_parts_of_a_file_that_is_put_whole),
+        TEST(test_no_parts_for_a_store_without),
         TEST(test_not_sealed_is_refused),
         TEST(test_not_filled_is_refused),
         TEST(test_read_error_is_told_and_asked_again),
