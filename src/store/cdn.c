@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "store/cdn.h"
 #include "net/url.h"
+#include "store/brake.h"
 #include "store/got.h"
 #include "store/refusal.h"
 #include <utlist.h>
@@ -21,8 +22,10 @@ struct cdn_store {
     struct cdn_access *access; /* NULL: reads present nothing */
     char *url, *prefix;        /* immutable */
     int64_t timeout_ns;
-    bool stopping;         /* the loop's */
-    struct cdn_get *calls; /* likewise: under way */
+    struct brake *brake;   /* the loop's, as what follows */
+    char *refused;         /* what the CDN said last to a request that it refused by itself */
+    bool stopping;
+    struct cdn_get *calls; /* under way */
 };
 
 struct cdn_get {
@@ -32,6 +35,7 @@ struct cdn_get {
     unsigned flags;
     store_get_done done;
     void *arg;
+    struct brake_wait wait;
     struct http_call *http;
     struct cdn_pass pass;
     /* The worker's, then the loop's: what is to be said if there is nothing (more) to send. */
@@ -40,6 +44,7 @@ struct cdn_get {
     /* A refusal: when the CDN's clock said `date`, ours said `received_at`. */
     int64_t date, received_at;
     unsigned again; /* how often another pass was tried */
+    bool braked;    /* brake_end() is due */
     struct cdn_get *prev, *next;
 };
 
@@ -93,8 +98,8 @@ static void get_prepare_again(void *arg) {
     get_prepare(g);
 }
 
-/* What was presented was not enough, so says the CDN or something before it. */
-static bool is_refusal_of_pass(const struct http_response *response) {
+/* What was presented was not enough, or too much was asked, so says the CDN or something before it. */
+static bool is_refusal_of_cdn(const struct http_response *response) {
     if (response->err < 0 || (response->status != 401 && response->status != 403))
         return false;
     struct refusal refusal;
@@ -102,6 +107,16 @@ static bool is_refusal_of_pass(const struct http_response *response) {
     bool s3 = refusal.by == BY_S3;
     refusal_free(&refusal);
     return !s3;
+}
+
+static void note_end(struct cdn_get *g, enum brake_end how, const char *why) {
+    struct cdn_store *cdn = g->cdn;
+    if (how == BRAKE_REFUSED && why) {
+        free(cdn->refused);
+        cdn->refused = xstrdup(why);
+    }
+    g->braked = false;
+    brake_end(cdn->brake, how);
 }
 
 static void get_try_again(struct cdn_get *g, const struct http_response *response,
@@ -119,14 +134,16 @@ static void get_answered(void *arg, const struct http_response *response) {
     struct store_got got;
     CLEANUP_BUF struct buf why = BUF_INIT(WHY_MAX);
     DL_DELETE(g->cdn->calls, g);
+    bool refused = is_refusal_of_cdn(response);
     got_read(response, g->key, g->off, g->len, &got, &why);
     if (got.err ==
         -EACCES) /* of the CDN's own dealings with the bucket: nothing that this host could present helps */
         got.err = -EIO;
-    if (g->cdn->access && g->again < AGAIN_MAX && is_refusal_of_pass(response)) {
+    if (g->cdn->access && g->again < AGAIN_MAX && refused) {
         get_try_again(g, response, &got);
         return;
     }
+    note_end(g, refused ? BRAKE_REFUSED : response->err < 0 ? BRAKE_NOTHING : BRAKE_ANSWERED, got.why);
     if (got.err == 0)
         counter_add(g->cdn->base.counters, COUNTER_BYTES_FETCHED, got.len);
     get_end(g, &got);
@@ -155,8 +172,33 @@ static void get_send(struct cdn_get *g) {
     g->http = http_submit(cdn->http, &request, get_answered, g);
 }
 
+/* On the loop. Who may wait no longer learns of it by itself, not inside of what the brake does for all. */
+static void get_released(void *arg, int err) {
+    struct cdn_get *g = arg;
+    if (err == 0) {
+        g->braked = true;
+        get_send(g);
+        return;
+    }
+    g->err = err;
+    buf_reset(&g->why);
+    buf_printf(&g->why, "not asked for within %.1f s, because the CDN has refused other requests: %s", (double)g->cdn->timeout_ns / 1e9,
+               g->cdn->refused ? g->cdn->refused : "without a word");
+    env_post(g->cdn->base.env, get_start, g);
+}
+
+static void get_wait(struct cdn_get *g) {
+    int64_t now = env_mono(g->cdn->base.env);
+    g->wait = (struct brake_wait){.go = get_released, .arg = g, .urgent = g->flags & STORE_FRESH, .deadline = INT64_MAX};
+    if (g->cdn->timeout_ns > 0)
+        g->wait.deadline = now + g->cdn->timeout_ns;
+    brake_ask(g->cdn->brake, &g->wait);
+}
+
 static void get_start(void *arg) {
     struct cdn_get *g = arg;
+    if (g->braked) /* it was refused, and another pass was looked for */
+        note_end(g, g->err < 0 ? BRAKE_REFUSED : BRAKE_NOTHING, g->err < 0 ? buf_str(&g->why) : NULL);
     if (!g->key)
         get_give_up(g, -EINVAL, "the key is empty, begins with a slash, or is longer than 1,024 bytes");
     else if (g->cdn->stopping)
@@ -164,7 +206,7 @@ static void get_start(void *arg) {
     else if (g->err < 0)
         get_give_up(g, g->err, buf_str(&g->why));
     else
-        get_send(g);
+        get_wait(g);
 }
 
 static void cdn_get_range(struct store *s, const char *key, uint64_t off, uint64_t len, unsigned flags,
@@ -220,6 +262,7 @@ static void stop_on_loop(void *arg) {
     DL_FOREACH (cdn->calls, g) {
         http_cancel(cdn->http, g->http);
     }
+    brake_stop(cdn->brake);
 }
 
 static void cdn_stop(struct store *s) {
@@ -228,6 +271,8 @@ static void cdn_stop(struct store *s) {
 
 static void cdn_free(struct store *s) {
     struct cdn_store *cdn = cdn_store(s);
+    brake_free(cdn->brake);
+    free(cdn->refused);
     free(cdn->url);
     free(cdn->prefix);
     free(s->address);
@@ -255,6 +300,7 @@ int store_cdn_open(struct env *env, struct counters *counters, const struct cdn_
     cdn->url = url_text(&url);
     cdn->prefix = xstrdup(c->prefix);
     cdn->timeout_ns = c->timeout_ns;
+    cdn->brake = brake_new(env);
     cdn->base = (struct store){
         .ops = &cdn_ops,
         .env = env,

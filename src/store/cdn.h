@@ -9,6 +9,7 @@
  *   others     -EIO
  * got->cached tells that the answer came out of a cache on the way (X-Cache: Hit, Age above 0): as a witness it proves nothing.
  * What a read has to present (store/cdn_access.h) is made anew for each one, on a worker; where the CDN refuses it and another would differ, the read is tried again at once.
+ * Where the CDN itself refuses (401, 403), it is asked less for a while (store/brake.h): a request that waits for that is bounded by timeout_ns, and is -ETIMEDOUT then.
  * STORE_FRESH adds `Cache-Control: no-cache`, which CloudFront ignores: past the cache are only paths that are not cached, and ranges that nobody has asked for.
  *
  * Facts: "How CloudFront processes partial requests", "Requests and responses for Amazon S3 origins", "How CloudFront processes and caches HTTP 4xx and 5xx status codes" (Amazon

@@ -69,7 +69,9 @@ umount_volume
 authoriser >/dev/null
 secret 5
 rm -rf "$(state_dir)"/blocks*
-mount_volume "$ACCESS,timeout=200ms,poll=100ms"
+mount_volume "$ACCESS,timeout=500ms,poll=100ms"
+is_online() { [ "$(status_value offline)" = false ]; }
+wait_for is_online
 signer remove K5 >/dev/null
 expect 1 cat "$MNT/large"
 grep -q 'Input/output error' "$TMP/err" || fail "not EIO: $(cat "$TMP/err")"

@@ -165,9 +165,45 @@ static void the_cdns_own_words_are_trouble(void **state) {
         {.err = -ECONNRESET},
         {.err = -EPROTO},
     };
-    for (size_t i = 0; i < ARRAY_SIZE(troubles); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(troubles); i++) {
+        open_at("https://d111.cloudfront.net", ""); /* one that has refused nothing yet */
         assert_int_equal(say_and_ask(&troubles[i]).err, -EIO);
+    }
     assert_int_equal(say_and_ask(&(struct fake_answer){.err = -ETIMEDOUT}).err, -ETIMEDOUT);
+}
+
+static void a_cdn_that_refuses_by_itself_is_asked_less(void **state) {
+    (void)state;
+    CLEANUP_CALL struct call first = {0}, second = {0}, third = {0};
+    say(&(struct fake_answer){.status = 403, .headers = {"Server: CloudFront"}, .body = "<html>blocked</html>"});
+    call_get(&first, store, "files/x", 0, 5);
+    fake_env_run(fake);
+    assert_int_equal(first.err, -EIO);
+    call_get(&second, store, "files/x", 0, 5);
+    call_get(&third, store, "files/x", 0, 5);
+    fake_env_run(fake);
+    assert_int_equal(fake_http_count(http), 1);
+    say(&(struct fake_answer){HELLO});
+    say(&(struct fake_answer){HELLO});
+    fake_env_advance(fake, NS_PER_S);
+    assert_int_equal(second.err, 0);
+    assert_int_equal(third.err, 0);
+}
+
+static void what_waits_for_it_has_its_time(void **state) {
+    (void)state;
+    CLEANUP_CALL struct call held = {0}, second = {0};
+    assert_int_equal(say_and_ask(&(struct fake_answer){.status = 403, .headers = {"Server: CloudFront"}, .body = "<html>blocked</html>"}).err, -EIO);
+    say(&(struct fake_answer){.hold = true});
+    call_get(&held, store, "files/x", 0, 5);
+    call_get(&second, store, "files/x", 0, 5);
+    fake_env_advance(fake, 61 * NS_PER_S);
+    assert_int_equal(second.done, 1);
+    assert_int_equal(second.err, -ETIMEDOUT);
+    assert_non_null(strstr(second.why, "because the CDN has refused other requests: 403 by the CDN"));
+    store_stop(store);
+    fake_env_run(fake);
+    assert_int_equal(held.done, 1);
 }
 
 static void a_page_is_given_as_it_is_for_the_digest_to_judge(void **state) {
@@ -239,6 +275,8 @@ int main(void) {
         T(a_bad_address_is_explained),
         T(s3s_own_words_through_the_cdn_are_an_absence),
         T(the_cdns_own_words_are_trouble),
+        T(a_cdn_that_refuses_by_itself_is_asked_less),
+        T(what_waits_for_it_has_its_time),
         T(a_page_is_given_as_it_is_for_the_digest_to_judge),
         T(the_whole_object_for_a_range_is_cut),
         T(a_hit_is_cached),
