@@ -260,6 +260,21 @@ int base_subdirs(struct base *b, uint64_t rank, const char *after, size_t after_
     return r;
 }
 
+int base_next_dir(struct base *b, uint64_t dir, char name[NAME_MAX_BYTES], size_t *n, uint64_t *ret) {
+    struct cursor c;
+    uint64_t rank;
+    int r = base_place(b, dir, &rank);
+    if (r == 0)
+        r = cursor_open(b, &c, true, rank, name, *n);
+    if (r < 0 || c.at != 1)
+        return r;
+    *ret = c.row.ino;
+    *n = c.row.n;
+    memcpy(name, c.row.name, c.row.n);
+    sqlite3_reset(c.s);
+    return 1;
+}
+
 int base_files(struct base *b, uint64_t rank, const char *after, size_t after_n,
                bool (*each)(void *arg, const struct base_row *), void *arg, bool *ret_more) {
     struct cursor c;

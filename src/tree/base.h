@@ -39,6 +39,8 @@ struct base_row {
  * *ret_more: each() has ended it. -ENOENT: no such directory in this base. */
 int base_children(struct base *, uint64_t dir, const char *after, size_t after_n, bool (*each)(void *arg, const struct base_row *), void *arg,
                   bool *ret_more) ATTR_WARN_UNUSED;
+/* The directory in `dir` whose name comes next after name (n 0: the first): 1, and name is that; 0: none. -ENOENT: no such directory. */
+int base_next_dir(struct base *, uint64_t dir, char name[NAME_MAX_BYTES], size_t *n, uint64_t *ret) ATTR_WARN_UNUSED;
 /* The directories in which the inode has names: each() once for each of these, in no order. 1 found, 0 no such number here. The root has none: 1. A number that is not here but lies
  * between others of a small directory may give that directory: only its rows tell. */
 int base_parents(struct base *, uint64_t ino, void (*each)(void *arg, uint64_t dir), void *arg) ATTR_WARN_UNUSED;

@@ -62,6 +62,18 @@ static int children(void *arg, uint64_t dir, const char *after, size_t after_n, 
     return r < 0 ? r : base_children(b->base, dir, after, after_n, each, each_arg, ret_more);
 }
 
+static int next_dir(void *arg, uint64_t dir, char name[NAME_MAX_BYTES], size_t *n, uint64_t *ret) {
+    struct checkpoint_base *b = arg;
+    int r = checkpoint_base_connect(b, &b->sql, &b->base);
+    return r < 0 ? r : base_next_dir(b->base, dir, name, n, ret);
+}
+
+static void scan(void *arg, bool on) {
+    struct checkpoint_base *b = arg;
+    if (b->sql)
+        sealed_db_scan(b->object, b->sql, on);
+}
+
 static int parents(void *arg, uint64_t ino, void (*each)(void *, uint64_t dir), void *each_arg) {
     struct checkpoint_base *b = arg;
     int r = checkpoint_base_connect(b, &b->sql, &b->base);
@@ -106,5 +118,5 @@ static void wait_for(void *arg, void (*ready)(void *, int err), void *ready_arg)
 }
 
 void checkpoint_base_attach(struct checkpoint_base *b) {
-    fault_attach(b->tree, &(struct fault_source){.children = children, .parents = parents, .wait = wait_for, .arg = b});
+    fault_attach(b->tree, &(struct fault_source){.children = children, .parents = parents, .wait = wait_for, .arg = b, .next_dir = next_dir, .scan = scan});
 }

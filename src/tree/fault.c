@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tree/fault.h"
 #include "base/log.h"
+#include "tree/fault_ahead.h"
+#include "tree/fault_rows.h"
 #include "tree/rows.h"
 #include <inttypes.h>
 #include <utlist.h>
 
-/* Rows and bytes that one transaction writes: bounds the time the lock is held. */
-#define PIECE_ROWS 2000
-#define PIECE_BYTES (2u << 20)
 /* Deeper than any path a program can make. */
 #define DEPTH_MAX 100000
 
@@ -53,6 +52,7 @@ struct fault {
     struct job *queue; /* those that can go on */
     struct job *running;
     struct waiter *waiters;
+    struct fault_ahead *ahead; /* of the worker that is at a job */
 };
 
 /* What this thread has noted last, for fault_wait(). */
@@ -153,61 +153,12 @@ int fault_need_inode(struct tree *t, uint64_t ino) {
 
 /* On a worker: a job goes on until it has to wait */
 
-/* Rows of the base, as they are written. */
-struct piece {
-    struct row {
-        char *name;
-        size_t n;
-        uint64_t ino, seq;
-        uint32_t type, nlink;
-        void *rec;
-        size_t rec_len;
-    } v[PIECE_ROWS];
-    size_t n, bytes;
-};
-
-static bool add_row(void *arg, const struct base_row *row) {
-    struct piece *p = arg;
-    p->v[p->n++] = (struct row){.name = xmemdup(row->name, row->n),
-                                .n = row->n,
-                                .ino = row->ino,
-                                .seq = row->seq,
-                                .type = row->type,
-                                .nlink = row->nlink,
-                                .rec = xmemdup(row->rec, row->rec_len),
-                                .rec_len = row->rec_len};
-    p->bytes += row->n + row->rec_len;
-    return p->n < PIECE_ROWS && p->bytes < PIECE_BYTES;
-}
-
-static void piece_free(struct piece *p) {
-    for (size_t i = 0; i < p->n; i++) {
-        free(p->v[i].name);
-        free(p->v[i].rec);
-    }
-    free(p);
-}
-
-/* A newer row of the inode, which is here by another name, stays. */
-static int write_row(struct tree *t, uint64_t dir, const struct row *row) {
-    CLEANUP_RECORD struct record rec = {0};
-    if (row->n == 0 || row->n > NAME_MAX_BYTES || record_parse(row->rec, row->rec_len, &rec) < 0)
-        return -EBADMSG;
-    int r = db_run(&t->db, STMT_C_NAME_ADD, "ibii", dir, row->name, row->n, row->ino, (int64_t)(row->type & S_IFMT));
-    if (r == 0)
-        r = db_run(&t->db, STMT_C_INODE_ADD, "ibii", row->ino, row->rec, row->rec_len, (int64_t)row->nlink, row->seq);
-    if (r == 0 && rec.content && !rec.foreign)
-        r = rows_object_add(t, rec.content->id, rec.content->key);
-    return r;
-}
-
 /* last: the directory is here with them. */
-static int write_piece(struct tree *t, uint64_t dir, const struct piece *p, bool last) {
+static int write_piece(struct tree *t, uint64_t dir, const struct fault_rows *p, bool last) {
     tree_lock(t);
     int r = tree_begin(t);
     if (r == 0) {
-        for (size_t i = 0; i < p->n && r == 0; i++)
-            r = write_row(t, dir, &p->v[i]);
+        r = fault_rows_write(t, dir, p, 0, p->n);
         if (r == 0 && last)
             r = db_run(&t->db, STMT_C_HERE, "i", dir);
         r = tree_end(t, r);
@@ -306,9 +257,9 @@ static int begin_dir(struct job *j, uint64_t dir) {
 /* What has come before a page that is not there is kept. */
 static int fetch_piece(struct job *j, uint64_t dir) {
     struct fault *f = j->tree->fault;
-    struct piece *p = xcalloc(1, sizeof *p);
+    struct fault_rows *p = fault_rows_new();
     bool more = false;
-    int r = f->source.children(f->source.arg, dir, j->after_n ? j->after : NULL, j->after_n, add_row, p, &more);
+    int r = f->source.children(f->source.arg, dir, j->after_n ? j->after : NULL, j->after_n, fault_rows_add, p, &more);
     bool last = r == -ENOENT || (r == 0 && !more), waits = r == -EINPROGRESS;
     if (r == -ENOENT || (waits && p->n))
         r = 0;
@@ -317,11 +268,10 @@ static int fetch_piece(struct job *j, uint64_t dir) {
     if (r == 0 && last) {
         pop(j);
     } else if (r == 0) {
-        const struct row *at = &p->v[p->n - 1];
-        j->after_n = at->n;
-        memcpy(j->after, at->name, at->n);
+        const char *name = fault_rows_name(p, p->n - 1, &j->after_n);
+        memcpy(j->after, name, j->after_n);
     }
-    piece_free(p);
+    fault_rows_free(p);
     return r == 0 && waits ? -EINPROGRESS : r;
 }
 
@@ -365,15 +315,41 @@ static int ask_parents(struct job *j) {
     return 0;
 }
 
+/* All that the base has of it is here already. */
+static int note_absent(struct tree *t, uint64_t ino) {
+    tree_lock(t);
+    int r = has_row(t, STMT_C_INODE, ino); /* it has come along with something else */
+    tree_unlock(t);
+    return r == 0 ? run_once(t, STMT_C_ABSENT, ino) : MIN(r, 0);
+}
+
+/* What else may be fetched, now that we are at it. */
+static void fetch_more(struct fault *f, uint64_t dir) {
+    struct fault_wish wishes[FAULT_WISHES];
+    const struct job *j;
+    size_t n = 0;
+    tree_lock(f->tree);
+    DL_FOREACH(f->queue, j) {
+        if (n == FAULT_WISHES)
+            break;
+        wishes[n++] = (struct fault_wish){j->key.ino, j->key.is_dir};
+    }
+    tree_unlock(f->tree);
+    fault_ahead_run(f->ahead, f->tree, &f->source, dir, wishes, n);
+}
+
 static void run_job(void *arg) {
     struct fault *f = arg;
     struct job *j = f->running; /* nobody else changes it while `busy` */
+    bool walks = j->key.is_dir && is_here(f->tree, j->key.ino) == 0; /* else it has come along with others, since somebody asked */
     int r = j->asked ? 0 : ask_parents(j);
     if (r == 0)
         r = fetch(j);
-    if (r == 0 && !j->key.is_dir && !j->any) /* all that the base has of it is here already */
-        r = run_once(f->tree, STMT_C_ABSENT, j->key.ino);
+    if (r == 0 && !j->key.is_dir && !j->any)
+        r = note_absent(f->tree, j->key.ino);
     j->err = r;
+    if (r == 0)
+        fetch_more(f, walks ? j->key.ino : 0);
 }
 
 /* On the loop */
@@ -558,6 +534,7 @@ static void fault_make(struct tree *t) {
         return;
     t->fault = xcalloc(1, sizeof *t->fault);
     t->fault->tree = t;
+    t->fault->ahead = fault_ahead_new();
 }
 
 void fault_open(struct tree *t) {
@@ -616,6 +593,8 @@ void fault_close(struct tree *t) {
 }
 
 struct fault *fault_free(struct fault *f) {
+    if (f)
+        fault_ahead_free(f->ahead);
     free(f);
     return NULL;
 }

@@ -17,7 +17,7 @@
  * A call that has met a fault is undone even if somebody in between has taken the error for something else: `missed` in the tree says so from fault_need_…() on, tree_end() then rolls back, and
  * calls that only read end with tree_missed(). It is forgotten by tree_lock() and tree_begin(). What a call does to memory must therefore come after the last row it needs.
  *
- * Fetching is single flight, by directory, on the loop and its workers; the tree lock is held only while rows are written, some thousands at a time. An error is told to who waits,
+ * Fetching is single flight, by directory, on the loop and its workers (directories that are likely to be needed next come along: fault_ahead.h); the tree lock is held only while rows are written, some thousands at a time. An error is told to who waits,
  * and forgotten: the next call tries again.
  */
 #ifndef ASSETFS_FAULT_H
@@ -34,6 +34,10 @@ struct fault_source {
     int (*parents)(void *arg, uint64_t ino, void (*each)(void *, uint64_t dir), void *each_arg);
     void (*wait)(void *arg, void (*ready)(void *, int err), void *ready_arg);
     void *arg;
+    /* For reading ahead; may be NULL. The directory in dir whose name comes next after name (n 0: the first): 1, and name is that; 0 none; else as children(). */
+    int (*next_dir)(void *arg, uint64_t dir, char name[NAME_MAX_BYTES], size_t *n, uint64_t *ret);
+    /* A program goes through all of the tree, or does so no more. */
+    void (*scan)(void *arg, bool on);
 };
 
 /* In the transaction that puts a base's root record, states and sessions (with `last`) in the place of C: nothing is here any more. Rows of C that are left are the caller's mistake. */

@@ -2,6 +2,7 @@
 #include "tree/file.h"
 #include "base/log.h"
 #include "tree/deferred.h"
+#include "tree/fault.h"
 #include "tree/file_state.h"
 #include "tree/hold.h"
 #include "tree/local.h"
@@ -599,6 +600,15 @@ static void nothing(void *arg, int err) {
     (void)err;
 }
 
+/* Rows that come out of a base do not say it (fault_rows.c); what a program reads it may well write elsewhere. */
+static int note_object(struct tree *t, const struct content *c) {
+    int known = rows_object_known(t, c->id, c->key);
+    if (known != 0)
+        return MIN(known, 0);
+    int r = tree_begin(t);
+    return r < 0 ? r : tree_end(t, rows_object_add(t, c->id, c->key));
+}
+
 int file_open(struct tree *t, uint64_t ino, int flags, struct file **ret) {
     struct file *f;
     bool writable = (flags & O_ACCMODE) != O_RDONLY, cuts = flags & O_TRUNC; /* O_RDONLY | O_TRUNC cuts too */
@@ -607,6 +617,8 @@ int file_open(struct tree *t, uint64_t ino, int flags, struct file **ret) {
     if (r == 0) {
         f->handles++;
         f->writers += writable;
+        if (f->content && !f->foreign && fault_is_lazy(t) && note_object(t, f->content) < 0)
+            log_debug("tree.db: an object that is known is not noted");
     }
     tree_unlock(t);
     if (r < 0)

@@ -21,16 +21,20 @@ struct lazy {
     struct base *base;
     uint64_t random;
     unsigned failures, listings;
-    bool braked;
+    bool braked, steady;
     unsigned rows_left; /* then */
     int err;
     struct waiting *waiting;
 };
 
-static bool is_on;
+static bool is_on, goes_ahead;
 
 void lazy_turn_on(void) {
     is_on = true;
+}
+
+void lazy_go_ahead(bool on) {
+    goes_ahead = on;
 }
 
 bool lazy_is_on(void) {
@@ -56,7 +60,7 @@ static int hesitate(struct lazy *l) {
     }
     if (l->braked && !l->rows_left)
         return -EINPROGRESS;
-    return draw(l, 3) ? -EINPROGRESS : 0;
+    return !l->steady && draw(l, 3) ? -EINPROGRESS : 0;
 }
 
 /* Breaks a listing off. */
@@ -81,7 +85,7 @@ static bool pass_on(void *arg, const struct base_row *row) {
 static int children(void *arg, uint64_t dir, const char *after, size_t after_n, bool (*each)(void *, const struct base_row *), void *each_arg,
                     bool *ret_more) {
     struct lazy *l = arg;
-    struct cut c = {l, each, each_arg, draw(l, 2) ? UINT_MAX : draw(l, 4), false};
+    struct cut c = {l, each, each_arg, l->steady || draw(l, 2) ? UINT_MAX : draw(l, 4), false};
     int r = hesitate(l);
     if (r == 0)
         r = base_children(l->base, dir, after, after_n, pass_on, &c, ret_more);
@@ -93,6 +97,12 @@ static int parents(void *arg, uint64_t ino, void (*each)(void *, uint64_t dir), 
     struct lazy *l = arg;
     int r = hesitate(l);
     return r < 0 ? r : base_parents(l->base, ino, each, each_arg);
+}
+
+static int next_dir(void *arg, uint64_t dir, char name[NAME_MAX_BYTES], size_t *n, uint64_t *ret) {
+    struct lazy *l = arg;
+    int r = l->failures || l->braked ? hesitate(l) : 0;
+    return r < 0 ? r : base_next_dir(l->base, dir, name, n, ret);
 }
 
 static void wait_over(void *arg) {
@@ -113,13 +123,14 @@ static void wait_for_pages(void *arg, void (*ready)(void *, int), void *ready_ar
 }
 
 static void attach(struct lazy *l, struct tree *t) {
-    fault_attach(t, &(struct fault_source){children, parents, wait_for_pages, l});
+    fault_attach(t, &(struct fault_source){.children = children, .parents = parents, .wait = wait_for_pages, .arg = l, .next_dir = is_on || goes_ahead ? next_dir : NULL});
 }
 
 static struct lazy *lazy_open(struct tree *t, const char *path, uint64_t seq) {
     struct lazy *l = xcalloc(1, sizeof *l);
     l->env = t->env;
     l->random = seq;
+    l->steady = goes_ahead;
     int r = sqlite3_open_v2(path, &l->sql, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK ? base_open(l->sql, seq, NULL, NULL, &l->base) : -EIO;
     if (r < 0)
         die("the base does not open", r);

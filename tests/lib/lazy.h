@@ -18,6 +18,9 @@ struct lazy;
 
 void lazy_turn_on(void);
 bool lazy_is_on(void);
+/* Bases that are opened from now on can be walked: who goes through the tree gets directories that he has not asked for yet (tree/fault_ahead.h). These
+ * bases answer at once. Those of lazy_turn_on() can be walked too. */
+void lazy_go_ahead(bool on);
 
 /* NULL: something is pending or open, and nothing was done. from: what the tree began from last, or NULL; it is freed. dir: where the file is made, lazy.db. */
 struct lazy *lazy_forget(struct tree *, struct lazy *from, const char *dir);

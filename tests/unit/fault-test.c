@@ -257,6 +257,75 @@ static void a_walk_stops_where_nothing_is_here_and_goes_on(void **st) {
         content_unref(f[i].content);
 }
 
+#define SHELVES 30
+
+static void make_shelves(struct tree_box *b) {
+    for (int i = 0; i < SHELVES; i++) {
+        CLEANUP_FREE char *dir = xasprintf("shelf %02d", i), *below = xasprintf("%s/below", dir), *file = xasprintf("%s/book", below);
+        ok(box_mkdir(b, dir));
+        ok(box_mkdir(b, below));
+        ok(box_put(b, file, "text"));
+    }
+    lazy_go_ahead(true);
+    forget(b);
+    lazy_go_ahead(false);
+}
+
+/* How many of them had to be asked for. */
+static int go_through(struct tree_box *b) {
+    struct attr a;
+    int asked = 0;
+    for (int i = 0; i < SHELVES; i++) {
+        CLEANUP_FREE char *dir = xasprintf("shelf %02d", i), *below = xasprintf("%s/below", dir), *file = xasprintf("%s/book", below);
+        ok(box_stat(b, dir, &a));
+        asked += fault_is_here(b->tree, a.ino) == 0;
+        ok(box_stat(b, below, &a));
+        asked += fault_is_here(b->tree, a.ino) == 0;
+        ok(box_stat(b, file, &a));
+    }
+    return asked;
+}
+
+static void who_goes_through_the_tree_gets_what_follows(void **st) {
+    struct tree_box *b = *st;
+    make_shelves(b);
+    int asked = go_through(b);
+    assert_in_range(asked, 2, SHELVES);
+    is_as_replayed(b);
+}
+
+static void what_follows_has_moved_or_is_gone(void **st) {
+    struct tree_box *b = *st;
+    struct attr a;
+    make_shelves(b);
+    ok(box_rename(b, "shelf 05", "zz", 0));
+    ok(box_rename(b, "shelf 07/below", "shelf 20/here", 0));
+    ok(box_unlink(b, "shelf 09/below/book"));
+    ok(box_rmdir(b, "shelf 09/below"));
+    ok(box_rmdir(b, "shelf 09"));
+    ok(box_mkdir(b, "shelf 09"));
+    ok(box_mkdir(b, "shelf 09/below"));
+    ok(box_put(b, "shelf 09/below/book", "another"));
+    ok(box_rename(b, "zz", "shelf 05", 0));
+    ok(box_rename(b, "shelf 20/here", "shelf 07/below", 0));
+    box_commit(b);
+    go_through(b);
+    ok(box_stat(b, "shelf 09/below/book", &a));
+    assert_int_equal(a.size, 7);
+    is_as_replayed(b);
+}
+
+static void a_single_path_brings_nothing_else(void **st) {
+    struct tree_box *b = *st;
+    struct attr a;
+    make_shelves(b);
+    ok(box_stat(b, "shelf 17/below/book", &a));
+    assert_int_equal(count(b, "c_here"), 3);
+    ok(box_stat(b, "shelf 03/below/book", &a));
+    ok(box_stat(b, "shelf 23/below/book", &a));
+    assert_int_equal(count(b, "c_here"), 7);
+}
+
 static void closing_answers_who_waits(void **st) {
     struct tree_box *b = *st;
     struct attr a;
@@ -352,6 +421,9 @@ int main(void) {
         BOX(following_waits_and_goes_on_after_an_error),
         BOX(a_large_directory_and_an_end_in_the_middle),
         BOX(a_walk_stops_where_nothing_is_here_and_goes_on),
+        BOX(who_goes_through_the_tree_gets_what_follows),
+        BOX(what_follows_has_moved_or_is_gone),
+        BOX(a_single_path_brings_nothing_else),
         BOX(closing_answers_who_waits),
         cmocka_unit_test(databases_of_earlier_versions),
     };
