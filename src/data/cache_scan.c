@@ -86,8 +86,17 @@ static void scan_file(struct scan *s, int dir, const char *name) {
         trim_file(s, row, &st);
 }
 
+static bool has_lost_rows(const struct scan *s) {
+    for (size_t i = 0; i < s->n_rows; i++)
+        if (!s->found[i])
+            return true;
+    return false;
+}
+
 static int remove_lost_rows(struct scan *s) {
     struct cache_index *x = s->c->index;
+    if (!has_lost_rows(s)) /* as most: no transaction for each of 256 directories */
+        return 0;
     int r = cache_index_begin(x);
     if (r < 0)
         return r;
@@ -98,8 +107,11 @@ static int remove_lost_rows(struct scan *s) {
             r = cache_index_put(x, &s->rows[i], &none);
     }
     if (r == 0)
-        return cache_index_commit(x);
-    cache_index_rollback(x);
+        r = cache_index_commit(x);
+    else
+        cache_index_rollback(x);
+    if (r == 0)
+        cache_take_sums(s->c);
     return r;
 }
 
@@ -137,8 +149,6 @@ void cache_scan_step(struct block_cache *c) {
         r = remove_lost_rows(&s);
     if (r < 0)
         cache_index_failed(c, r);
-    else
-        cache_take_sums(c);
     free(s.found);
     free(s.rows);
 }

@@ -108,6 +108,20 @@ static int user_version(struct db *db, int *ret) {
     return rc == SQLITE_ROW ? 0 : sql_errno(rc);
 }
 
+static int prepare(struct db *db, enum statement which) {
+    int rc = sqlite3_prepare_v3(db->sql, statements[which], -1, SQLITE_PREPARE_PERSISTENT, &db->stmts[which], NULL);
+    if (rc != SQLITE_OK)
+        log_error("tree.db: %s: %s", statements[which], sqlite3_errmsg(db->sql));
+    return sql_errno(rc);
+}
+
+/* NULL if it cannot be prepared: SQLite refuses to step that. */
+static sqlite3_stmt *statement(struct db *db, enum statement which) {
+    if (!db->stmts[which])
+        (void)prepare(db, which);
+    return db->stmts[which];
+}
+
 static int set_up(struct db *db) {
     int version = 0;
     int r = exec(db, "PRAGMA page_size=1024; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
@@ -123,14 +137,9 @@ static int set_up(struct db *db) {
             xasprintf("BEGIN; %s PRAGMA user_version=%d; COMMIT;", version ? upgrades[version - 1] : schema, version + 1);
         r = exec(db, sql);
     }
-    for (int i = 0; r == 0 && i < STMT_COUNT; i++) {
-        int rc = sqlite3_prepare_v3(db->sql, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &db->stmts[i], NULL);
-        if (rc != SQLITE_OK) {
-            log_error("tree.db: %s: %s", statements[i], sqlite3_errmsg(db->sql));
-            r = sql_errno(rc) == -EIO ? -EBADMSG : sql_errno(rc);
-        }
-    }
-    return r;
+    for (int i = 0; r == 0 && i <= STMT_META_GET; i++) /* those that must not fail later; the last reads the schema */
+        r = prepare(db, i);
+    return r == -EIO ? -EBADMSG : r;
 }
 
 static int note_wal(void *arg, sqlite3 *sql, const char *name, int pages) {
@@ -140,19 +149,18 @@ static int note_wal(void *arg, sqlite3 *sql, const char *name, int pages) {
     return SQLITE_OK;
 }
 
+static bool is_file(const struct db *db) {
+    return db->path[0] == '/';
+}
+
 int db_open(struct db *db, const char *path) {
     memset(db, 0, sizeof *db);
     pthread_mutex_init(&db->checkpoint_lock, NULL);
     int rc = sqlite3_open_v2(path, &db->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     int r = rc == SQLITE_OK ? set_up(db) : rc == SQLITE_CANTOPEN ? -EACCES : sql_errno(rc);
     db->path = xstrdup(path);
-    if (r == 0 && path[0] == '/') {
+    if (r == 0 && is_file(db))
         sqlite3_wal_hook(db->sql, note_wal, db);
-        rc = sqlite3_open_v2(path, &db->checkpointer, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-        if (rc == SQLITE_OK) /* a connection that has never read does not know of the log, and checkpoints nothing */
-            rc = sqlite3_exec(db->checkpointer, "PRAGMA synchronous=NORMAL; SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
-        r = sql_errno(rc);
-    }
     if (r < 0)
         db_close(db);
     return r;
@@ -188,9 +196,10 @@ static void bind_args(sqlite3_stmt *s, const char *format, va_list ap) {
 sqlite3_stmt *db_bind(struct db *db, enum statement which, const char *format, ...) {
     va_list ap;
     va_start(ap, format);
-    bind_args(db->stmts[which], format, ap);
+    sqlite3_stmt *s = statement(db, which);
+    bind_args(s, format, ap);
     va_end(ap);
-    return db->stmts[which];
+    return s;
 }
 
 int db_step(sqlite3_stmt *s) {
@@ -216,9 +225,10 @@ static int run_once(sqlite3_stmt *s) {
 int db_run(struct db *db, enum statement which, const char *format, ...) {
     va_list ap;
     va_start(ap, format);
-    bind_args(db->stmts[which], format, ap);
+    sqlite3_stmt *s = statement(db, which);
+    bind_args(s, format, ap);
     va_end(ap);
-    return run_once(db->stmts[which]);
+    return run_once(s);
 }
 
 int db_begin(struct db *db) {
@@ -250,11 +260,24 @@ void db_back(struct db *db) {
     run_once(db->stmts[STMT_RELEASE]);
 }
 
+static int open_checkpointer(struct db *db) {
+    int rc = sqlite3_open_v2(db->path, &db->checkpointer, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc == SQLITE_OK) /* a connection that has never read does not know of the log, and checkpoints nothing */
+        rc = sqlite3_exec(db->checkpointer, "PRAGMA synchronous=NORMAL; SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        return 0;
+    log_error("tree.db: a second connection: %s", sqlite3_errstr(rc));
+    sqlite3_close(db->checkpointer);
+    db->checkpointer = NULL;
+    return sql_errno(rc);
+}
+
 int db_checkpoint(struct db *db) {
-    if (!db->checkpointer)
+    if (!db->sql || !is_file(db))
         return 0;
     SCOPE_LOCK(&db->checkpoint_lock);
-    return sql_errno(sqlite3_wal_checkpoint_v2(db->checkpointer, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
+    int r = db->checkpointer ? 0 : open_checkpointer(db);
+    return r < 0 ? r : sql_errno(sqlite3_wal_checkpoint_v2(db->checkpointer, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
 }
 
 int64_t db_meta_int(struct db *db, const char *key, int64_t none) {

@@ -19,7 +19,8 @@
 /* Of rows that wait for nothing but a close: deferred.h. */
 #define DB_CALM "9223372036854775806"
 
-/*  name, SQL. Prepared once, at open. */
+/*  name, SQL. Prepared once, when it is first needed: a mount needs few of them, and to prepare all takes as long as to open the database. The first ones, up to
+ *  META_GET, are prepared at open. */
 #define STATEMENTS(X)                                                                                        \
     X(BEGIN, "BEGIN IMMEDIATE")                                                                              \
     X(COMMIT, "COMMIT")                                                                                      \
@@ -163,7 +164,7 @@ struct db {
     char *path;
     int wal_pages; /* in the write-ahead log after the last commit */
 
-    /* A second connection writes the log back into the database, beside the work of the first: its fsyncs hold up nobody. */
+    /* A second connection writes the log back into the database, beside the work of the first: its fsyncs hold up nobody. Opened for the first checkpoint. */
     pthread_mutex_t checkpoint_lock; /* guards `checkpointer`; taken without the tree lock */
     sqlite3 *checkpointer;
 };
