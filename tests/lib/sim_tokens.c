@@ -109,7 +109,7 @@ static uint64_t *query(struct tree_box *b, const char *sql, size_t *ret_n) {
     sqlite3_stmt *s;
     uint64_t *list = NULL;
     size_t n = 0;
-    if (sqlite3_prepare_v2(b->tree->db.sql, sql, -1, &s, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v3(b->tree->db.sql, sql, -1, SQLITE_PREPARE_PERSISTENT, &s, NULL) != SQLITE_OK)
         abort();
     while (sqlite3_step(s) == SQLITE_ROW) {
         if ((n & (n - 1)) == 0)

@@ -537,7 +537,7 @@ static const struct check settled_checks[] = {
 static char *run_check(sqlite3 *sql, const struct check *c) {
     sqlite3_stmt *s;
     char *ret = NULL;
-    if (sqlite3_prepare_v2(sql, c->sql, -1, &s, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v3(sql, c->sql, -1, SQLITE_PREPARE_PERSISTENT, &s, NULL) != SQLITE_OK)
         die("%s: %s", c->sql, sqlite3_errmsg(sql));
     if (sqlite3_step(s) == SQLITE_ROW)
         ret = xasprintf("%s (%" PRIx64 ")", c->wrong, (uint64_t)sqlite3_column_int64(s, 0));
@@ -547,7 +547,7 @@ static char *run_check(sqlite3 *sql, const struct check *c) {
 
 static uint64_t count(sqlite3 *sql, const char *query) {
     sqlite3_stmt *s;
-    if (sqlite3_prepare_v2(sql, query, -1, &s, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v3(sql, query, -1, SQLITE_PREPARE_PERSISTENT, &s, NULL) != SQLITE_OK)
         die("%s: %s", query, sqlite3_errmsg(sql));
     sqlite3_step(s);
     uint64_t n = (uint64_t)sqlite3_column_int64(s, 0);

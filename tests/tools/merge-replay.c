@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * merge_replay [FILE...]: runs recorded merges (tests/lib/merge_case.h; standard input without a file) and
+ * merge-replay [FILE...]: runs recorded merges (tests/lib/merge_case.h; standard input without a file) and
  * tells those that come out differently. Exit status 1 if there are any, 2 if a file cannot be read.
  */
 #include "merge_case.h"
@@ -31,7 +31,7 @@ int main(int argc, char **argv) {
         const char *file = argc > 1 ? argv[i] : "standard input";
         FILE *f = argc > 1 ? fopen(file, "re") : stdin;
         if (!f || replay(f, file, &ran, &bad) < 0) {
-            fprintf(stderr, "merge_replay: cannot read %s\n", file);
+            fprintf(stderr, "merge-replay: cannot read %s\n", file);
             return 2;
         }
         if (f != stdin)
