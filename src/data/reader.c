@@ -254,13 +254,15 @@ struct ahead {
     unsigned n;
 };
 
-/* In blocks. Several gets at once, of a size worth a request: one connection alone is slow on a long way. */
+/* In blocks. Many gets at once, of a size worth a request: one connection alone is slow on a long way, and a
+ * CDN that has nothing of an object yet gives a range of it no faster than its bucket gives one stream. */
 static uint64_t ahead_piece(const struct reader *r, const struct read_stream *s) {
-    return MAX(MIN(s->window / 4, r->cfg.store->get_size) / BLOCK_SIZE, 1);
+    return MAX(MIN(s->window / 8, r->cfg.store->get_size) / BLOCK_SIZE, 1);
 }
 
-/* Follows the stream: a run of sequential reads is read ahead by as much as it has read already (in powers of
- * two), in large pieces. lock held. */
+/* Follows the stream: a run of sequential reads is read ahead by twice as much as it has read already (in
+ * powers of two), in large pieces: so each round trip brings about three times as much as the one before.
+ * lock held. */
 static void stream_follow(struct reader *r, struct read_stream *s, const struct read *rd, struct ahead *ret) {
     uint64_t end = rd->off + rd->len, size = rd->content->size;
     bool sequential = rd->off == s->next ||
@@ -273,7 +275,7 @@ static void stream_follow(struct reader *r, struct read_stream *s, const struct 
     if (!sequential || r->cfg.max_ahead == 0)
         return;
     s->window = MAX(s->window, MIN(AHEAD_MIN, r->cfg.max_ahead));
-    while (s->window < s->next - s->start && s->window < r->cfg.max_ahead)
+    while (s->window < 2 * (s->next - s->start) && s->window < r->cfg.max_ahead)
         s->window = MIN(2 * s->window, r->cfg.max_ahead);
     uint64_t from = MAX(BLOCK_COUNT(s->ahead), s->next / BLOCK_SIZE),
              to = BLOCK_COUNT(MIN(s->next + s->window, size));

@@ -175,16 +175,11 @@ static void overlap(const struct read *rd, uint64_t block, size_t len, size_t *f
     *to = (size_t)(lo - rd->off);
 }
 
-/* Takes the flight out of the table and gives every waiter its bytes (err 0) or takes its read out. Reads
- * that are complete are returned as a list: what is left is to call them. lock held. */
-static struct read *flight_land(struct flight *f, int err, const uint8_t *data, size_t len) {
-    struct reader *r = f->batch->reader;
+/* Gives every waiter its bytes (err 0) or takes its read out. Reads that are complete are returned as a list:
+ * what is left is to call them. lock held. */
+static struct read *waiters_land(struct flight *f, int err, const uint8_t *data, size_t len) {
     struct read *complete = NULL;
     struct waiter *w;
-    HASH_DEL(r->flights, f);
-    f->batch->flights[f->index] = NULL;
-    if (err == 0)
-        ++*landed_of(r, f->key.id, f->key.block);
     while ((w = f->waiters)) {
         struct read *rd = w->read;
         DL_DELETE(f->waiters, w);
@@ -204,14 +199,9 @@ static struct read *flight_land(struct flight *f, int err, const uint8_t *data, 
     return complete;
 }
 
-/* Ends a flight; no lock held. */
-static void flight_end(struct flight *f, int err, const uint8_t *data, size_t len) {
-    struct batch *b = f->batch;
-    struct read *complete, *rd, *tmp;
-    pthread_mutex_lock(&b->reader->lock);
-    complete = flight_land(f, err, data, len);
-    bool last = --b->left == 0;
-    pthread_mutex_unlock(&b->reader->lock);
+/* No lock held. */
+static void waiters_call(struct flight *f, struct read *complete, int err, const uint8_t *data) {
+    struct read *rd, *tmp;
     DL_FOREACH_SAFE (complete, rd, tmp) {
         DL_DELETE(complete, rd);
         if (err < 0) {
@@ -224,6 +214,21 @@ static void flight_end(struct flight *f, int err, const uint8_t *data, size_t le
             rd->done(rd->arg, 0, data + (rd->off - f->key.block * BLOCK_SIZE), rd->len);
         read_free(rd);
     }
+}
+
+/* Ends a flight; no lock held. */
+static void flight_end(struct flight *f, int err, const uint8_t *data, size_t len) {
+    struct batch *b = f->batch;
+    struct reader *r = b->reader;
+    pthread_mutex_lock(&r->lock);
+    HASH_DEL(r->flights, f);
+    b->flights[f->index] = NULL;
+    if (err == 0)
+        ++*landed_of(r, f->key.id, f->key.block);
+    struct read *complete = waiters_land(f, err, data, len);
+    bool last = --b->left == 0;
+    pthread_mutex_unlock(&r->lock);
+    waiters_call(f, complete, err, data);
     free(f);
     if (last)
         batch_end(b);
@@ -241,6 +246,23 @@ static const uint8_t *flight_data(const struct flight *f) {
     return (const uint8_t *)f->batch->bytes->data + f->index * BLOCK_SIZE;
 }
 
+/* On the loop: the bytes are right, and whoever waits need not wait for the disk of the cache. Whoever comes
+ * from now on waits for flight_checked(), which follows. */
+static void flight_right(void *arg) {
+    struct flight *f = arg;
+    struct reader *r = f->batch->reader;
+    const uint8_t *p = flight_data(f);
+    pthread_mutex_lock(&r->lock);
+    struct read *complete = waiters_land(f, 0, p, block_bytes(f->batch->content, f->key.block));
+    pthread_mutex_unlock(&r->lock);
+    waiters_call(f, complete, 0, p);
+}
+
+static bool flight_has_waiters(struct flight *f) {
+    SCOPE_LOCK(&f->batch->reader->lock);
+    return f->waiters != NULL;
+}
+
 static void flight_check(void *arg) {
     struct flight *f = arg;
     struct batch *b = f->batch;
@@ -249,6 +271,8 @@ static void flight_check(void *arg) {
     uint8_t sum[DIGEST_SIZE];
     digest_of(p, len, sum);
     f->ok = memcmp(sum, f->key.digest, DIGEST_SIZE) == 0;
+    if (f->ok && flight_has_waiters(f))
+        env_post(b->reader->cfg.env, flight_right, f);
     if (f->ok)
         (void)block_cache_put(b->reader->cfg.cache, b->content, f->key.block, f->key.digest, p, len);
 }

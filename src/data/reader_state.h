@@ -10,8 +10,8 @@
  * work each
  *
  * A read is answered when its last waiter has its bytes, at the first failed flight, or when its time is
- * over; then it leaves all its flights. A flight goes on without waiters (its block is cached), but is not
- * tried again.
+ * over; then it leaves all its flights. The answer does not wait until the cache has the block; the flight
+ * does. A flight goes on without waiters (its block is cached), but is not tried again.
  *
  * `lock` guards everything here but what says otherwise. It is never held across a callback, a store or the
  * cache.
