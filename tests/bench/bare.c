@@ -4,9 +4,10 @@
  * with the bytes. It puts and gets the same bytes as the program that is measured, with the same options of
  * libcurl as src/net/http_transfer.c, signs puts, and hashes nothing.
  *
- *     bare put N URL   of each line "FILE\tOFFSET\tLENGTH\tKEY" of standard input: that part of the file to
- * URL/KEY, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY bare get N URL   of each line
- * "KEY\tOFFSET\tLENGTH": that range of URL/KEY; LENGTH 0: all of it
+ *     bare put N URL          of each line "FILE\tOFFSET\tLENGTH\tKEY" of standard input: that part of the file to
+ *                             URL/KEY, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
+ *     bare get N URL          of each line "KEY\tOFFSET\tLENGTH": that range of URL/KEY; LENGTH 0: all of it
+ *     bare get-signed N URL   the same, as they
  *
  * Prints "MICROSECONDS REQUESTS BYTES": from the first request to the end of the last. Any answer from 300
  * on, or none, ends it with status 1.
@@ -40,7 +41,7 @@ static struct item *items;
 static size_t n_items, next_item;
 static struct url base;
 static const char *access_key, *secret_key, *region, *ca_file;
-static bool putting;
+static bool putting, signing;
 static uint64_t bytes;
 
 __attribute__((format(printf, 1, 2), noreturn)) static void die(const char *fmt, ...) {
@@ -100,7 +101,7 @@ static void sign(struct slot *s, const char *path) {
     const struct sigv4_key key = {
         .access_key = access_key, .secret_key = secret_key, .region = region, .service = "s3"};
     const struct sigv4_pair headers[] = {{"Host", base.authority}};
-    const struct sigv4_request request = {.method = "PUT",
+    const struct sigv4_request request = {.method = putting ? "PUT" : "GET",
                                           .path = path,
                                           .headers = headers,
                                           .n_headers = 1,
@@ -125,9 +126,8 @@ static void map_file(struct slot *s) {
     close(fd);
 }
 
-static void begin_put(struct slot *s, const char *path) {
+static void begin_put(struct slot *s) {
     map_file(s);
-    sign(s, path);
     add_header(s, "If-None-Match: *");
     add_header(s, "Content-Type: application/octet-stream");
     add_header(s, "Expect:");
@@ -166,8 +166,10 @@ static void begin(CURLM *multi, struct slot *s) {
     curl_easy_setopt(s->easy, CURLOPT_PROXY, "");
     if (ca_file)
         curl_easy_setopt(s->easy, CURLOPT_CAINFO, ca_file);
+    if (signing)
+        sign(s, buf_str(&path));
     if (putting)
-        begin_put(s, buf_str(&path));
+        begin_put(s);
     else
         begin_get(s);
     if (s->headers)
@@ -225,8 +227,9 @@ static int64_t microseconds(void) {
 int main(int argc, char **argv) {
     CLEANUP_BUF struct buf why = BUF_INIT(4096);
     putting = argc == 4 && !strcmp(argv[1], "put");
-    if (argc != 4 || (!putting && strcmp(argv[1], "get") != 0)) {
-        fprintf(stderr, "Usage: bare put|get CONNECTIONS URL < LIST\n");
+    signing = putting || (argc == 4 && !strcmp(argv[1], "get-signed"));
+    if (argc != 4 || (!signing && strcmp(argv[1], "get") != 0)) {
+        fprintf(stderr, "Usage: bare put|get|get-signed CONNECTIONS URL < LIST\n");
         return 2;
     }
     size_t n = number(argv[2]);
@@ -238,7 +241,7 @@ int main(int argc, char **argv) {
     secret_key = getenv("AWS_SECRET_ACCESS_KEY");
     region = getenv("AWS_REGION") ? getenv("AWS_REGION") : "us-east-1";
     ca_file = getenv("CA_FILE");
-    if (putting && (!access_key || !secret_key))
+    if (signing && (!access_key || !secret_key))
         die("no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
     read_list();
     curl_global_init(CURL_GLOBAL_ALL);
