@@ -6,6 +6,9 @@
  *     idle --timer--> build --transaction--> PUT --200--> applied, idle
  *                                            PUT --anything else--> read the number back: ours -> applied; another's -> lost, merged, idle;
  *                                                                                          not there -> PUT the same bytes again
+ *
+ * Before a put the newest entry must have been seen lately, for a bucket may have been restored to an older state. Where nobody can read the journal just now this is relaxed (may_go_blind()), and an answer
+ * that did not come is not looked for there: the same bytes are put again, and only a number that is taken has to be read.
  */
 #include "base/log.h"
 #include "net/retry.h"
@@ -14,6 +17,7 @@
 #include "tree/batch.h"
 #include "tree/build.h"
 #include "tree/checkpoint.h"
+#include "tree/claim.h"
 #include "tree/fault.h"
 #include "tree/hold.h"
 #include "tree/volume_state.h"
@@ -24,6 +28,13 @@
 #define YIELD_NS (500 * NS_PER_MS)
 /* A witness this old does not allow a commit: the bucket might have gone backwards meanwhile. */
 #define WITNESS_AGE(t) (2 * (t)->cfg.poll_ns + NS_PER_S)
+/* But where the journal cannot be read just now, and the bucket takes puts, one of this age is enough: If-None-Match tells by itself whether the number is free, and only who finds it
+ * taken has to read. That a bucket is restored to an older state while nobody can read it, and within this time, is the risk that is taken; each own entry is a new witness. */
+#define BLIND_AGE_NS (3600 * NS_PER_S)
+/* An answer that takes longer is not waited for. */
+#define READ_PATIENCE_NS (2 * NS_PER_S)
+/* The longest wait between two tries to claim a session, while programs stand and wait for it. */
+#define CLAIM_WAIT_NS NS_PER_S
 
 /* Waits */
 
@@ -160,6 +171,21 @@ struct tree_wait *tree_sync(struct tree *t, void (*done)(void *arg, int err), vo
     return handle;
 }
 
+/* May it be put without a look at the journal? */
+
+static bool is_reading_in_trouble(const struct tree *t) {
+    return t->offline || (t->reading && env_mono(t->env) - t->reading_since >= READ_PATIENCE_NS);
+}
+
+/* Never with others' entries known of, nor where the newest one that is known reads as absent. */
+static bool is_witness_enough(const struct tree *t, int64_t age) {
+    return env_mono(t->env) - t->witness_at <= age && t->head <= t->seq && !t->absent_since;
+}
+
+static bool may_go_blind(const struct tree *t) {
+    return is_reading_in_trouble(t) && is_witness_enough(t, BLIND_AGE_NS);
+}
+
 /* Building */
 
 static void save_inflight(struct tree *t) {
@@ -237,6 +263,8 @@ static void put_again(struct tree *t, int err) {
     uint64_t random;
     env_random(t->env, &random, sizeof random);
     int64_t wait = retry_wait(&retry_upload, err, ++t->inflight.attempts, random);
+    if (claim_is_waited_for(t) && retry_classify(err) == RETRY_SOON)
+        wait = MIN(wait, CLAIM_WAIT_NS);
     t->commit_at = env_mono(t->env) + wait;
     t->commit_armed = true;
     env_timer_set(t->env, &t->commit_timer, t->commit_at);
@@ -327,7 +355,7 @@ struct entry_put {
 
 static void put_refused(struct tree *t, int err, const char *why) {
     t->session_failed_at = env_mono(t->env);
-    pthread_cond_broadcast(&t->session_cond);
+    claim_ended(t);
     if (!t->reason)
         log_error("the bucket refuses journal entries: %s; changes stay on this host until it accepts them", why ? why : strerror(-err));
     free(t->reason);
@@ -350,6 +378,7 @@ static void put_done(void *arg, int err, const char *why) {
         t->reason = NULL;
         t->witness_at = env_mono(t->env);
         t->unproven_since = 0; /* the number was free: what we know was the head */
+        t->put_while_offline = t->offline;
         r = follow_take(t, f->seq, p->bytes.data, p->bytes.len);
         f->putting = r == -EINPROGRESS;
         if (r < 0 && r != -EINPROGRESS)
@@ -357,6 +386,9 @@ static void put_done(void *arg, int err, const char *why) {
     } else if (err == -EACCES || err == -EINVAL || err == -ENOSPC || err == -EROFS) {
         f->putting = false;
         put_refused(t, err, why);
+    } else if (err != -EEXIST && is_reading_in_trouble(t)) { /* its fate shows when it is put again: taken now, or there already */
+        f->putting = t->put_while_offline = false;
+        put_again(t, err);
     } else {
         if (err == -EEXIST)
             counter_add(t->cfg.counters, COUNTER_RACES_LOST, 1);
@@ -444,10 +476,11 @@ static bool somebody_waits(const struct tree *t) {
 }
 
 void commit_kick(struct tree *t) {
-    if (!t->started || t->closing || t->read_only || t->cfg.read_only || t->offline || t->rebuild)
+    if (!t->started || t->closing || t->read_only || t->cfg.read_only || (t->offline && !may_go_blind(t)) || t->rebuild)
         return;
     if (t->inflight.active) { /* an outage, or a restart, has interrupted it */
-        if (!t->inflight.putting && !t->commit_armed) {
+        if (!t->inflight.putting && (!t->commit_armed || t->commit_waits)) {
+            t->commit_waits = false;
             t->commit_armed = true;
             t->commit_at = env_mono(t->env);
             env_timer_set(t->env, &t->commit_timer, t->commit_at);
@@ -475,17 +508,29 @@ static void build_again(void *arg, int err) {
     tree_unlock(t);
 }
 
+/* It calls commit_kick() when it has seen the head; and if it does not come to that for too long, perhaps it need not be seen. */
+static void look_first(struct tree *t) {
+    tree_unlock(t);
+    follow_now(t);
+    tree_lock(t);
+    if (t->reading && !t->commit_armed && !t->closing && is_witness_enough(t, BLIND_AGE_NS)) {
+        t->commit_armed = t->commit_waits = true;
+        t->commit_at = MAX(t->reading_since + READ_PATIENCE_NS, env_mono(t->env));
+        env_timer_set(t->env, &t->commit_timer, t->commit_at);
+    }
+}
+
 static void commit_tick(void *arg) {
     struct tree *t = arg;
     tree_lock(t);
-    t->commit_armed = false;
+    t->commit_armed = t->commit_waits = false;
     if (t->closing || t->read_only || t->cfg.read_only || !t->started || t->inflight.putting || t->rebuild) {
         tree_unlock(t);
         return;
     }
-    if (env_mono(t->env) - t->witness_at > WITNESS_AGE(t) || t->head > t->seq) {
+    if (!is_witness_enough(t, WITNESS_AGE(t)) && !may_go_blind(t)) {
+        look_first(t);
         tree_unlock(t);
-        follow_now(t); /* it calls commit_kick() when it has seen the head */
         return;
     }
     if (!t->inflight.active) {
@@ -560,7 +605,7 @@ static int claimed(struct tree *t, uint64_t session) {
     t->session = session;
     t->counter = t->counter_reserved = 0;
     t->session_wanted = false;
-    pthread_cond_broadcast(&t->session_cond);
+    claim_ended(t);
     int r = db_meta_set_int(&t->db, "session", (int64_t)session);
     return r < 0 ? r : db_meta_set_int(&t->db, "counter", 0);
 }

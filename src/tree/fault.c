@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tree/fault.h"
 #include "base/log.h"
+#include "tree/claim.h"
 #include "tree/fault_ahead.h"
 #include "tree/fault_rows.h"
 #include "tree/rows.h"
@@ -98,6 +99,7 @@ static int note(struct tree *t, uint64_t ino, bool is_dir) {
         DL_APPEND(f->queue, j);
         kick(f);
     }
+    (void)claim_is_noted(t); /* this is the last one now */
     noted.fault = f;
     noted.number = j ? j->number : 0;
     return -EINPROGRESS;
@@ -473,6 +475,11 @@ void fault_wait(struct tree *t, void (*ready)(void *arg, int err), void *arg) {
     struct job *j, *next;
     bool found = false;
     tree_lock(t);
+    if (claim_is_noted(t)) {
+        claim_wait(t, 0, ready, arg);
+        tree_unlock(t);
+        return;
+    }
     struct waiter *w = waiter_new(t, ready, arg);
     w->number = t->fault && noted.fault == t->fault ? noted.number : 0;
     if (t->fault && !t->fault->closing)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tree/file.h"
 #include "base/log.h"
+#include "tree/claim.h"
 #include "tree/deferred.h"
 #include "tree/fault.h"
 #include "tree/file_state.h"
@@ -366,15 +367,15 @@ static int begin_unnamed(struct file *f) {
     return tree_end(t, r);
 }
 
-/* 0; -EALREADY: park it, the snapshot has no content id yet; else an error. Under the lock. */
+/* 0; -EALREADY: park it, the snapshot has no content id yet; -EINPROGRESS: no session yet; else an error. Under the lock. */
 static int make_writable(struct file *f) {
     CLEANUP_RECORD struct record rec = {0};
     struct row_pending p;
     struct tree *t = f->tree;
     if (f->spool)
         return 0;
-    int r = tree_writable(t);
-    if (r < 0 || f->spool)
+    int r = claim_need(t);
+    if (r < 0)
         return r;
     if (f->foreign)
         return -EIO;
@@ -520,16 +521,26 @@ static void change_done(void *arg, int err) {
     free(c);
 }
 
+static void change_run(void *arg);
+
+static void change_claimed(void *arg, int err) {
+    err < 0 ? change_done(arg, err) : change_run(arg);
+}
+
 static void change_run(void *arg) {
     struct file_change *c = arg;
     struct file *f = c->file;
     struct tree *t = f->tree;
     tree_lock(t);
     int r = make_writable(f);
-    if (r == -EALREADY) {
+    bool claims = r == -EINPROGRESS && claim_is_noted(t);
+    if (r == -EALREADY || claims) {
         if (c->kind == CHANGE_WRITE && !c->copy)
             c->data = c->copy = xmemdup(c->data, c->len);
-        park(f, change_run, c);
+        if (claims)
+            claim_wait(t, t->cfg.timeout_ns, change_claimed, c);
+        else
+            park(f, change_run, c);
         tree_unlock(t);
         return;
     }

@@ -590,6 +590,7 @@ static void next_done(void *arg, const struct store_got *got) {
 static void read_next(struct tree *t) {
     CLEANUP_FREE char *key = entry_key(t->cfg.prefix, t->seq + 1);
     t->reading_seq = t->seq + 1;
+    t->reading_since = env_mono(t->env);
     key_set_retry(t);
     store_get_range(t->cfg.reader, key, 0, 0, STORE_FRESH, next_done, t);
 }

@@ -2,6 +2,7 @@
 #include "tree/names.h"
 #include "tree/apply.h"
 #include "tree/area_set.h"
+#include "tree/claim.h"
 #include "tree/deferred.h"
 #include "tree/fault.h"
 #include "tree/hold.h"
@@ -288,7 +289,7 @@ static int do_make(struct tree *t, uint64_t parent, const char *name, size_t n, 
     do {                                                                                                     \
         tree_lock(t);                                                                                        \
         if ((r) == 0)                                                                                        \
-            (r) = tree_writable(t);                                                                          \
+            (r) = claim_need(t);                                                                             \
         if ((r) == 0)                                                                                        \
             (r) = tree_begin(t);                                                                             \
         if ((r) == 0) {                                                                                      \

@@ -79,6 +79,7 @@ struct checkpoint_known {
     uint64_t changes;
 };
 
+struct claim_waiter;
 struct checkpoint_base;
 /* checkpoint.c */
 struct checkpoint_state {
@@ -145,7 +146,9 @@ struct tree {
     uint64_t op;               /* number of the last call that changed something */
     uint64_t spool_next, spool_reserved;
     bool session_wanted;
-    int64_t session_failed_at; /* mono; refuses quickly for a while instead of waiting again */
+    struct claim_waiter *claims; /* calls that wait for one: claim.h */
+    unsigned claims_standing;
+    int64_t session_failed_at; /* mono: when the bucket refused an entry; changes are refused quickly for a while instead of waiting again */
     pthread_cond_t session_cond;
 
     int64_t pending_rows;      /* rows in p_name and p_inode, kept in step */
@@ -185,6 +188,8 @@ struct tree {
     struct batch_want batch;
     struct env_timer commit_timer;
     bool commit_armed;
+    bool commit_waits;         /* armed for the case only that the journal cannot be read */
+    bool put_while_offline;    /* the last entry was put although the journal could not be read: what is written here leaves it */
     int64_t commit_at;         /* mono: when the armed timer fires */
     int64_t commit_not_before; /* mono: after a win over others, they go first */
     int64_t foreign_at;        /* mono: when another host's entry was last applied */
@@ -200,6 +205,7 @@ struct tree {
     bool poll_again;
     bool stopped;              /* following has ended, for `reason` */
     uint64_t reading_seq;      /* the number that is being read */
+    int64_t reading_since;     /* mono: when it was first asked for in this round */
     uint64_t second_look;      /* this number opened under no key once: another look decides */
     uint8_t doubted[DIGEST_SIZE]; /* what was read of it then */
     int64_t doubted_at, looked_at; /* mono: when that was read first, and the last time */
@@ -246,7 +252,7 @@ static inline void tree_lock(struct tree *t) {
 static inline int tree_missed(const struct tree *t, int r) {
     return t->missed ? -EINPROGRESS : r;
 }
-/* -EROFS unless this host may change the tree; claims a session and waits for it if there is none. May release the lock while waiting. */
+/* claim.c: claim_need(), but stands and waits, which may release the lock. -EIO: no session has come in time, or too many wait for one already. */
 int tree_writable(struct tree *) ATTR_WARN_UNUSED;
 uint64_t tree_resolve(struct tree *, uint64_t ino); /* through the aliases */
 int tree_mint(struct tree *, uint64_t *ret) ATTR_WARN_UNUSED;

@@ -7,16 +7,14 @@
 #include "tree/fault.h"
 #include "tree/hold.h"
 #include "tree/key_set.h"
+#include "tree/claim.h"
 #include "tree/local.h"
 #include "tree/rebuild.h"
 #include <inttypes.h>
 #include <stdarg.h>
-#include <time.h>
 
 /* Numbers are reserved in the database by so many at a time. */
 #define RESERVE 4096
-#define SESSION_WAIT_NS (10 * NS_PER_S)
-#define SESSION_RETRY_NS (5 * NS_PER_S)
 
 /* The kernel's caches */
 
@@ -83,7 +81,7 @@ ATTR_PRINTF(2, 0) static void freeze(struct tree *t, const char *fmt, va_list ap
     free(t->reason);
     t->reason = xstrdup(text);
     t->read_only = true;
-    pthread_cond_broadcast(&t->session_cond);
+    claim_ended(t);
 }
 
 void tree_freeze(struct tree *t, const char *fmt, ...) {
@@ -109,6 +107,10 @@ void tree_offline(struct tree *t, bool offline, const char *why) {
     if (!t->read_only && (offline || t->offline)) {
         free(t->reason);
         t->reason = offline ? xstrdup(why) : NULL;
+    }
+    if (offline != t->offline) {
+        t->put_while_offline = false;
+        t->commit_armed &= offline; /* what waits for its next try need not any longer */
     }
     t->offline = offline;
 }
@@ -246,33 +248,6 @@ int tree_end(struct tree *t, int r) {
     if (deferred_load(t) < 0)
         log_error("%s cannot be read", t->db.path);
     return r;
-}
-
-static struct timespec monotonic_in(int64_t ns) {
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    int64_t at = (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec + ns;
-    return (struct timespec){at / NS_PER_S, at % NS_PER_S};
-}
-
-int tree_writable(struct tree *t) {
-    struct timespec until = monotonic_in(MIN(t->cfg.timeout_ns, SESSION_WAIT_NS));
-    for (bool waited = false;; waited = true) {
-        if (t->cfg.read_only || t->read_only || t->closing)
-            return -EROFS;
-        if (t->session && t->counter + COUNTER_SPARE < COUNTER_MAX)
-            return 0;
-        t->session_wanted = true;
-        commit_kick(t);
-        if (t->cfg.timeout_ns <= 0 || !t->started || t->offline)
-            return -EROFS;
-        if (t->session_failed_at && (waited || env_mono(t->env) - t->session_failed_at < SESSION_RETRY_NS))
-            return -EROFS;
-        if (pthread_cond_timedwait(&t->session_cond, &t->lock, &until) != 0) {
-            t->session_failed_at = env_mono(t->env);
-            return -EROFS;
-        }
-    }
 }
 
 /* Opening */
@@ -508,7 +483,7 @@ struct tree *tree_close(struct tree *t) {
         return NULL;
     tree_lock(t);
     t->closing = true;
-    pthread_cond_broadcast(&t->session_cond);
+    claim_ended(t);
     tree_hold(t);
     env_post(t->env, close_on_loop, t);
     while (t->idle_refs)
@@ -556,7 +531,7 @@ void tree_status(struct tree *t, struct tree_status *ret) {
 
 bool tree_can_drain(struct tree *t) {
     tree_lock(t);
-    bool can = !t->offline && !t->read_only;
+    bool can = (!t->offline || t->put_while_offline) && !t->read_only;
     if (can && !settle_drains(t))
         hold_make_room(t);
     can = can && settle_drains(t);
