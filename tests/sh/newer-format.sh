@@ -22,25 +22,27 @@ with_byte_3() {
     tail -c +5 "$TMP/entry"
 }
 with_byte_3 '\002' "$newest" >"$TMP/newer"
-object_put "$(next_entry)" <"$TMP/newer"
+next=$(next_entry)
+number=$(echo "$next" | sed 's|^.*/0*||')
+object_put "$next" <"$TMP/newer"
 
 is_read_only() {
     [ "$(status_value read_only)" = true ]
 }
 wait_for is_read_only
-status_value reason | grep -q 'of a newer format; install a newer assetfs' || fail "not said: $(status_value reason)"
+status_value reason | grep -q "journal entry $number is of a newer format; install a newer assetfs" || fail "not said: $(status_value reason)"
 equals "$(cat "$MNT/old")" old
 ! echo new 2>/dev/null >"$MNT/new" || fail "a write was accepted"
 expect 0 "$ASSETFS" umount "$MNT"
 
 # A mount that begins then, with and without local state.
 expect 0 "$ASSETFS" mount "$VOLUME" "$MNT"
-says 'of a newer format; install a newer assetfs'
+says "journal entry $number is of a newer format; install a newer assetfs"
 equals "$(cat "$MNT/old")" old
 expect 0 "$ASSETFS" umount "$MNT"
 lose_local_state
 expect 0 "$ASSETFS" mount "$VOLUME" "$MNT"
-says 'of a newer format; install a newer assetfs'
+says "journal entry $number is of a newer format; install a newer assetfs"
 equals "$(cat "$MNT/old")" old
 expect 0 "$ASSETFS" umount "$MNT"
 equals "$(status_value pid 2>/dev/null || true)" ""

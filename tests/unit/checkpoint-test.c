@@ -5,8 +5,10 @@
 #include "tree/checkpoint.h"
 #include "base/file.h"
 #include "tree/fault.h"
+#include "log_lines.h"
 #include "tree_box.h"
 #include <dirent.h>
+#include <inttypes.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -458,8 +460,20 @@ static void who_was_away_with_work_of_its_own_replays(void **state) {
 
 /* Bad ones */
 
-static void joined_by_replay(void) {
+/* A host that comes anew says which one it cannot use, and why. */
+static struct tree_box *joined_in_spite_of(uint64_t seq, const char *why) {
+    log_lines_begin();
     struct tree_box *other = tree_box_join(box, "other");
+    CLEANUP_FREE char *log = log_lines_end();
+    CLEANUP_FREE char *want = xasprintf("the checkpoint of journal entry %" PRIu64 " cannot be used: ", seq);
+    const char *said = strstr(log, want);
+    if (!said || !strstr(said, why))
+        fail_msg("'%s' and '%s' are not in: %s", want, why, log);
+    return other;
+}
+
+static void joined_by_replay(const char *why) {
+    struct tree_box *other = joined_in_spite_of(box->tree->checkpoint.known.ref.seq, why);
     assert_false(lazy(other));
     same_view(box, other);
     tree_box_free(other);
@@ -471,7 +485,7 @@ static void one_that_is_damaged_is_as_if_it_were_not_there(void **state) {
     made(box);
     CLEANUP_FREE char *key = object(0);
     assert_true(mem_bucket_corrupt(box->bucket, key, 500));
-    joined_by_replay();
+    joined_by_replay("it is damaged");
 }
 
 static void so_is_one_that_was_lost(void **state) {
@@ -480,7 +494,7 @@ static void so_is_one_that_was_lost(void **state) {
     made(box);
     CLEANUP_FREE char *key = object(0);
     mem_bucket_delete(box->bucket, key);
-    joined_by_replay();
+    joined_by_replay("it is not in the bucket");
 }
 
 static void and_one_that_was_cut_off(void **state) {
@@ -492,7 +506,7 @@ static void and_one_that_was_cut_off(void **state) {
     const void *p = mem_bucket_get(box->bucket, key, &n);
     CLEANUP_FREE void *copy = xmemdup(p, n);
     mem_bucket_set(box->bucket, key, copy, n - 20);
-    joined_by_replay();
+    joined_by_replay("it is damaged");
 }
 
 static void the_one_before_is_taken_then(void **state) {
@@ -504,7 +518,7 @@ static void the_one_before_is_taken_then(void **state) {
     made(box);
     CLEANUP_FREE char *key = key_of(box);
     assert_true(mem_bucket_corrupt(box->bucket, key, 500));
-    struct tree_box *other = tree_box_join(box, "other");
+    struct tree_box *other = joined_in_spite_of(box->tree->checkpoint.known.ref.seq, "it is damaged");
     assert_true(lazy(other));
     assert_int_equal(other->tree->checkpoint.base->ref.seq, first);
     same_view(box, other);
@@ -520,7 +534,7 @@ static void when_all_are_bad_the_journal_is_read(void **state) {
         CLEANUP_FREE char *key = key_of(box);
         assert_true(mem_bucket_corrupt(box->bucket, key, 100));
     }
-    joined_by_replay();
+    joined_by_replay("it is damaged");
 }
 
 /* Many files with long names in one directory, in few entries: more than one block. */
@@ -630,7 +644,7 @@ static void a_reference_that_the_journal_does_not_bear_out(void **state) {
     ref.before = ref.announced;
     ref.announced = box->tree->seq + 1;
     forge(&ref);
-    struct tree_box *other = tree_box_join(box, "other");
+    struct tree_box *other = joined_in_spite_of(ref.seq, "does not go on from it");
     assert_true(lazy(other));
     assert_int_equal(other->tree->checkpoint.base->ref.seq, good);
     same_view(box, other);
@@ -649,7 +663,7 @@ static void the_object_of_another_sequence_number(void **state) {
     ref.before = ref.announced;
     ref.announced = box->tree->seq + 1;
     forge(&ref);
-    struct tree_box *other = tree_box_join(box, "other");
+    struct tree_box *other = joined_in_spite_of(ref.seq, "not what the journal says");
     assert_int_equal(other->tree->checkpoint.base->ref.seq, ref.before - 1);
     same_view(box, other);
     tree_box_free(other);
@@ -662,7 +676,7 @@ static void the_checkpoint_of_another_volume(void **state) {
     box->tree->volume_id[0] ^= 1;
     made(box);
     box->tree->volume_id[0] ^= 1;
-    joined_by_replay();
+    joined_by_replay("not what the journal says");
 }
 
 static void references_that_make_no_end(void **state) {
@@ -678,7 +692,7 @@ static void references_that_make_no_end(void **state) {
         ref.announced = box->tree->seq + 1;
         forge(&ref);
     }
-    joined_by_replay();
+    joined_by_replay("does not go on from it");
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
