@@ -193,7 +193,8 @@ int sealed_db_open(const struct sealed_db_config *cfg, const struct sealed_db_re
     pthread_cond_init(&db->idle, NULL);
     db->block = xcalloc(ref->n_blocks, sizeof *db->block);
     db->state = xcalloc((size_t)ref->n_blocks + 1, 1);
-    db->hot_end = MIN(ref->hot_blocks, HOT_KEPT);
+    db->warm = !cfg->lazy;
+    db->hot_end = MIN(ref->hot_blocks, db->warm ? HOT_KEPT : HOT_FIRST);
     open_local(db);
     load_table(db);
     if (db->has_layout)

@@ -10,7 +10,7 @@
  * its way; who asked resets the statement and asks again after sealed_db_wait(). The block that a query was told to wait for stays in memory until it has been asked again.
  *
  * Requests: an object of up to 1 MiB is fetched whole by sealed_db_open(), in one; of a larger one the table of lengths, then the hot zone, 4 MiB a request. After that one request a
- * missing block, twice as many blocks each time where a connection reads on (up to 4 MiB), or 1 MiB ahead eight times in scan mode.
+ * missing block, twice as many blocks each time where a connection reads on (up to 4 MiB), or 1 MiB ahead eight times in scan mode. A lazy one fetches the hot zone only when somebody says that it will be needed.
  *
  * Threads: a connection is used by one thread at a time; any number of connections. One mutex inside, never held across a callback, SQLite, or disk reads.
  */
@@ -57,6 +57,7 @@ struct sealed_db_config {
     uint64_t min_free;           /* with less than so many bytes free there, fetched blocks are kept in memory alone */
     uint64_t memory;             /* bytes of opened blocks; the hot zone's first 32 MiB are kept besides, and 16 MiB of what a scan has fetched ahead */
     int64_t timeout_ns;          /* a block that has not come by then fails those who wait for it: -ETIMEDOUT */
+    bool lazy;                   /* the hot zone, but for its first blocks, is not fetched before sealed_db_warm() */
 };
 
 /* Makes the object of the SQLite file `from` (pages of SEALED_DB_PAGE, not in WAL mode; else -EINVAL), writing it to fd. hot: names of the tables and indices of which every page
@@ -69,6 +70,9 @@ int sealed_db_write(const char *from, int fd, const char *const *hot, unsigned c
 int sealed_db_open(const struct sealed_db_config *, const struct sealed_db_ref *, struct sealed_db **ret) ATTR_WARN_UNUSED;
 /* Waiters are answered -EINTR. Connections must have been closed. The loop must run; not on the loop. NULL-safe. */
 struct sealed_db *sealed_db_close(struct sealed_db *);
+
+/* More than a few rows will be read: the rest of the hot zone is fetched. Cheap when it has been said already. */
+void sealed_db_warm(struct sealed_db *);
 
 /* A connection of its own, which has read its schema; closed by sqlite3_close(). -EINPROGRESS: wait (with NULL for the connection) and try again. */
 int sealed_db_connect(struct sealed_db *, sqlite3 **ret) ATTR_WARN_UNUSED;

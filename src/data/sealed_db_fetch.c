@@ -91,6 +91,18 @@ void sealed_db_begin(struct sealed_db *db) {
     start(&s);
 }
 
+void sealed_db_warm(struct sealed_db *db) {
+    struct starting s = {0};
+    pthread_mutex_lock(&db->lock);
+    if (!db->warm) {
+        db->warm = true;
+        db->hot_end = MIN(db->ref.hot_blocks, HOT_KEPT);
+        pump_hot(db, &s);
+    }
+    pthread_mutex_unlock(&db->lock);
+    start(&s);
+}
+
 void sealed_db_want(struct sealed_db *db, struct sealed_file *file, uint32_t i) {
     struct starting s = {0};
     if (file) {

@@ -12,6 +12,8 @@
 
 /* Never pushed out: so many of the hot blocks. 32 MiB. */
 #define HOT_KEPT 512
+/* Of a lazy one, so many are fetched at once: the schema, and the roots of what was made first. */
+#define HOT_FIRST 2
 /* Blocks in one request: of the hot zone and of a connection that reads on, and of a scan. */
 #define RUN_MAX 64
 #define SCAN_RUN 16
@@ -97,6 +99,7 @@ struct sealed_db {
     struct flight *flights;
     struct waiter *waiters;
     uint32_t hot_next, hot_end;  /* of the hot zone, blocks not asked for yet */
+    bool warm;                   /* hot_end is that of all that is kept */
     uint32_t connect_missing;    /* what the last connection that could not be made waits for */
     bool closing;
     unsigned busy;               /* flights, and the closing itself */

@@ -19,7 +19,8 @@ int checkpoint_base_open(struct tree *t, const struct checkpoint_ref *ref, struc
                                    .dir = t->cfg.dir,
                                    .min_free = t->cfg.min_free,
                                    .memory = MEMORY,
-                                   .timeout_ns = MAX(t->cfg.timeout_ns, NS_PER_S)};
+                                   .timeout_ns = MAX(t->cfg.timeout_ns, NS_PER_S),
+                                   .lazy = true};
     struct checkpoint_base *b = xcalloc(1, sizeof *b);
     b->tree = t;
     b->ref = *ref;
@@ -59,6 +60,8 @@ static int children(void *arg, uint64_t dir, const char *after, size_t after_n, 
                     bool *ret_more) {
     struct checkpoint_base *b = arg;
     int r = checkpoint_base_connect(b, &b->sql, &b->base);
+    if (dir != ROOT_INO) /* who only lists the root need not have it all */
+        sealed_db_warm(b->object);
     return r < 0 ? r : base_children(b->base, dir, after, after_n, each, each_arg, ret_more);
 }
 
@@ -77,6 +80,7 @@ static void scan(void *arg, bool on) {
 static int parents(void *arg, uint64_t ino, void (*each)(void *, uint64_t dir), void *each_arg) {
     struct checkpoint_base *b = arg;
     int r = checkpoint_base_connect(b, &b->sql, &b->base);
+    sealed_db_warm(b->object);
     return r < 0 ? r : base_parents(b->base, ino, each, each_arg);
 }
 

@@ -40,6 +40,7 @@ struct volume {
     uint8_t head[DIGEST_SIZE];
     struct set_digest set;
     struct entry entry; /* under construction */
+    struct checkpoint_ref checkpoint; /* the newest that is known: each entry repeats it */
     struct set_digest built_on;
     size_t cap, room; /* changes; bytes of them so far */
     uint64_t entries, bytes;
@@ -117,6 +118,7 @@ static void put_entry(struct volume *v) {
         e->user = xstrdup("many");
     }
     e->time = WHEN;
+    e->checkpoint = v->checkpoint;
     RAND_bytes(salt, sizeof salt);
     must("an entry", entry_seal(e, v->keys, PREFIX, salt, &b));
     CLEANUP_FREE char *key = entry_key(PREFIX, e->sequence);
@@ -254,6 +256,11 @@ static void load_head(struct volume *v, struct db *db) {
     must("tree.db", db_meta_bytes(db, "set", &b));
     set_digest_load(&v->set, b.data);
     v->built_on = v->set;
+    buf_reset(&b);
+    if (db_meta_bytes(db, "checkpoint", &b) == 0 && b.len) {
+        struct cbor_in in = {b.data, b.data + b.len};
+        must("tree.db", checkpoint_ref_decode(&in, &v->checkpoint));
+    }
     CLEANUP_FREE char *key = entry_key(PREFIX, v->seq + 1), *path = path_of(v, key);
     if (access(path, F_OK) == 0)
         die("the journal has more than TREEDB", -ESTALE);

@@ -339,6 +339,34 @@ static void a_large_one_is_its_table_and_its_hot_zone(void **state) {
     sealed_db_close(db);
 }
 
+static void a_lazy_one_is_its_first_blocks_until_more_is_wanted(void **state) {
+    (void)state;
+    CLEANUP_FREE char *path = make_db("x.db", 20000, 60000);
+    seal_db(path, SEALED_DB_ZSTD, VOLUME, 1);
+    struct sealed_db *db;
+    struct sealed_db_config c = config(64 << 20);
+    sqlite3 *sql;
+    uint8_t got[DIGEST_SIZE];
+    c.lazy = true;
+    assert_in_range(ref.hot_blocks, 8, 100);
+    assert_int_equal(sealed_db_open(&c, &ref, &db), 0);
+    assert_int_equal(connect_db(db, &sql), 0);
+    fake_env_run(fake);
+    assert_int_equal(gets(), 2);
+    assert_in_range(sealed_db_memory(db), SEALED_DB_BLOCK, 2 * SEALED_DB_BLOCK);
+    assert_int_equal(ask(db, sql, "SELECT v FROM dirs WHERE k = 19000", got, NULL), 0);
+    assert_int_equal(gets(), 3);
+    sealed_db_warm(db);
+    fake_env_run(fake);
+    assert_int_equal(sealed_db_memory(db), (uint64_t)ref.hot_blocks * SEALED_DB_BLOCK);
+    size_t before = gets();
+    sealed_db_warm(db);
+    assert_int_equal(ask(db, sql, "SELECT * FROM dirs", got, NULL), 0);
+    assert_int_equal(gets(), before);
+    sqlite3_close(sql);
+    sealed_db_close(db);
+}
+
 static void who_reads_on_gets_twice_as_much_each_time(void **state) {
     (void)state;
     CLEANUP_FREE char *path = make_db("x.db", 20, 120000);
@@ -673,6 +701,7 @@ int main(void) {
         T(a_query_that_misses_is_told_so_and_goes_on),
         T(a_small_object_is_one_request),
         T(a_large_one_is_its_table_and_its_hot_zone),
+        T(a_lazy_one_is_its_first_blocks_until_more_is_wanted),
         T(who_reads_on_gets_twice_as_much_each_time),
         T(a_scan_asks_for_a_megabyte_at_a_time_eight_times_at_once),
         T(what_was_fetched_once_is_in_the_local_file),
