@@ -8,7 +8,7 @@
  *                                          places other than <prefix>/check when the server has been seen to refuse such a put, or to refuse puts without a condition
  *   may somebody delete?                   a key that nobody puts, <prefix>/check-absent, under the condition that it exists (If-Match: *)
  *   CORS                                   OPTIONS
- * Keys are asked of the CDN only when they are known to exist; but one beyond all journal numbers, and <prefix>/check-absent, which nobody will ever put.
+ * Keys are asked of the CDN only when they are known to exist; but one beyond all journal numbers, <prefix>/check-absent and check-absent in each area's room, which nobody will ever put.
  *
  * Blocks; not on the loop. Facts: "Actions, resources, and condition keys for Amazon S3" (Service Authorization Reference), "How to prevent object overwrites with
  * conditional writes" and "Configuring cross-origin resource sharing" (Amazon S3 User Guide), "How CloudFront processes and caches HTTP 4xx and 5xx status codes"

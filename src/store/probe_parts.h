@@ -89,7 +89,7 @@ void probe_report_tls(struct probe *, const char *check, const char *where, cons
 
 /* ---- what is looked at, in this order */
 
-/* probe_put.c: credentials, endpoint, tls, region, clock, digest, put, kms, condition, overwrite, content, elsewhere, delete. False: S3 does not answer. */
+/* probe_put.c: credentials, endpoint, tls, region, clock, digest, put, kms, condition, overwrite, content (of the default area), content:ROOM (of the others), elsewhere, delete. False: S3 does not answer. */
 bool probe_puts(struct probe *);
 /* probe_get.c: get, list, public-get, public-put */
 void probe_gets(struct probe *);

@@ -247,17 +247,28 @@ static bool may_put(const struct probe_answer *a) {
     return probe_is_good(a) || probe_is_wrong_digest(a) || (!a->err && a->res.status == 412);
 }
 
-static void check_content(struct probe *p) {
+/* Of one area: room is what its keys begin with. */
+static void check_content(struct probe *p, const char *check, const char *room) {
     CLEANUP_ANSWER struct probe_answer a;
-    CLEANUP_FREE char *key = xasprintf("%sfiles/check-absent", p->site.prefix);
+    CLEANUP_FREE char *key = xasprintf("%s%scheck-absent", p->site.prefix, room);
     ask_may_put(p, key, &a);
     CLEANUP_FREE char *said = probe_said(&a);
     if (may_put(&a))
-        report_add(p->report, "content", FINDING_OK, "the writer may put files' contents there", NULL,
-                   "%s for a put below %sfiles/ that cannot succeed", said, p->site.prefix);
+        report_add(p->report, check, FINDING_OK, "the writer may put files' contents there", NULL,
+                   "%s for a put below %s%s that cannot succeed", said, p->site.prefix, room);
     else
-        probe_report_refusal(p, "content", FINDING_BROKEN, &a);
+        probe_report_refusal(p, check, FINDING_BROKEN, &a);
     probe_details(p, &a);
+}
+
+/* The writer's policy names each prefix, and the ones of areas that were made later are forgotten easily. */
+static void check_contents(struct probe *p) {
+    check_content(p, "content", "files/");
+    for (size_t i = 0; i < p->n_areas; i++) {
+        CLEANUP_FREE char *check = xasprintf("content:%s", p->areas[i].room);
+        if (strcmp(p->areas[i].room, "files/") != 0)
+            check_content(p, check, p->areas[i].room);
+    }
 }
 
 static void check_elsewhere(struct probe *p) {
@@ -308,7 +319,7 @@ bool probe_puts(struct probe *p) {
         check_condition(p);
         check_overwrite(p);
         if (p->careful) {
-            check_content(p);
+            check_contents(p);
             check_elsewhere(p);
         }
     }

@@ -60,7 +60,7 @@ sed -i "s|^url = .*|url = $URL|" "$XDG_CONFIG_HOME/assetfs/assetfs.conf"
 mount_volume "$KEY"
 mkdir "$MNT/public"
 "$ASSETFS" area set "$MNT/public" access=open tag.kind=web
-finds 1 "$KEY" private:files/ ok . open:public/ broken 'do not work'
+finds 1 "$KEY" private:files/ ok . open:public/ broken 'do not work' content ok . content:public/ ok 'below public/'
 grep -q '^broken *private' "$TMP/out" && fail "$(cat "$TMP/out")"
 expect 0 "$ASSETFS" policy -o "$KEY" "$VOLUME"
 python3 - "$TMP/out" <<'PY'
@@ -72,4 +72,17 @@ tag = [s for s in p["writer_policy"]["Statement"] if s["Action"] == "s3:PutObjec
 assert [s["Resource"] for s in tag] == [["arn:aws:s3:::assets/public/*"]], tag
 assert not any("not mounted" in n for n in p["notes"]), p["notes"]
 PY
+# An open area that is open, a signed one that is not, and one that nobody has told the writer's policy of.
+"$ASSETFS" area set "$MNT/open" access=open
+finds 1 "$KEY" open:open/ ok 'whoever has a link may read' open:public/ broken 'do not work'
+"$ASSETFS" area remove "$MNT/public"
+finds 0 "$KEY" open:open/ ok . private:files/ ok .
+"$ASSETFS" area set "$MNT/open" access=signed
+finds 1 "$KEY" private:open/ broken 'can read them without'
+"$ASSETFS" area remove "$MNT/open"
+"$ASSETFS" area set "$MNT/new" access=signed
+finds 1 "$KEY" content ok . content:new/ broken 's3:PutObject' private:new/ ok 'is good'
+control POST /credentials 'scope WRITERKEY .assetfs/,files/,new/'
+finds 0 "$KEY" content:new/ ok . private:new/ ok .
+! object_list '' | grep check-absent || fail "check left something behind"
 "$ASSETFS" umount "$MNT"
