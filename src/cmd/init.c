@@ -145,8 +145,20 @@ static void check_readable(struct init *in) {
                     why.len ? buf_str(&why) : "unknown");
 }
 
+/* What a CDN gives without asking for anything is public, and nothing is that was not said to be: headers of the deployment's own are something to ask for. */
+static int check_access(struct init *in) {
+    const struct options *o = in->opt;
+    if (in->open || !o->cdn || o->cdn_key_file || o->cdn_header)
+        return 0;
+    buf_append_str(&in->why, "the files of this volume would be read through a CDN without a signature, so whoever has a link could read them, and that was not said: "
+                             "say so with --public, or give cdn_key_file= and cdn_key_id= to sign reads with");
+    return -EACCES;
+}
+
 static int make_volume(struct init *in) {
-    int r = loop_new(2, &in->loop);
+    int r = check_access(in);
+    if (r == 0)
+        r = loop_new(2, &in->loop);
     if (r < 0)
         return r;
     in->env = loop_env(in->loop);
@@ -166,13 +178,9 @@ static int make_volume(struct init *in) {
     return r;
 }
 
-/* Nothing is public that was not said to be; what the CDN does is not ours. */
 static void report_access(const struct init *in) {
     if (in->open)
         printf("Whoever has the link of a file in it may read the file: it is public, but for areas that are signed (assetfs area).\n");
-    else if (in->opt->cdn && !in->opt->cdn_key_file)
-        log_warning("nothing in this volume is public, but there is no cdn_key_file= to sign reads with: have the CDN refuse what is not signed and give one, or, "
-                    "where everybody may read, say so with assetfs init --public, or later for a part of it with assetfs area set PATH access=open");
 }
 
 static void report(const struct init *in) {

@@ -23,8 +23,8 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -su
 tls_double new 'NORMAL'
 tls_double middle 'NORMAL:-VERS-ALL:+VERS-TLS1.2'
 tls_double old 'NORMAL:-VERS-ALL:+VERS-TLS1.1:%COMPAT'
-"$ASSETFS" init new >"$TMP/init.out"
-"$ASSETFS" init middle >"$TMP/init.out"
+"$ASSETFS" init --public new >"$TMP/init.out"
+"$ASSETFS" init --public middle >"$TMP/init.out"
 
 for check in tls cdn-tls; do
     expect 3 "$ASSETFS" check new # its writer may put anywhere

@@ -5,7 +5,7 @@
 BACKENDS='double: it is told what is wrong'
 . "${0%/*}/../sh/lib.sh"
 
-"$ASSETFS" init "$VOLUME" >"$TMP/init.out"
+"$ASSETFS" init --public "$VOLUME" >"$TMP/init.out"
 mkdir -p "$TMP/keyless/assetfs"
 printf '%s\n' "[volume direct]" "url = s3://assets" "endpoint = $S3" "path_style = yes" >>"$XDG_CONFIG_HOME/assetfs/assetfs.conf"
 cp "$XDG_CONFIG_HOME/assetfs/assetfs.conf" "$TMP/keyless/assetfs/"

@@ -16,7 +16,7 @@ umount_volume
 
 echo other >"$TMP/token"
 export AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="$TMP/token"
-expect 1 "$ASSETFS" init -o prefix=other "$VOLUME"
+expect 1 "$ASSETFS" init --public -o prefix=other "$VOLUME"
 says 'container.s endpoint.*403.*AWS_CONTAINER_AUTHORIZATION_TOKEN'
 echo sesame >"$TMP/token"
 mount_volume
@@ -24,5 +24,5 @@ echo "with a file" >"$MNT/other"
 umount_volume
 
 AWS_CONTAINER_CREDENTIALS_FULL_URI=http://192.0.2.1/keys
-expect 1 "$ASSETFS" init -o prefix=other "$VOLUME"
+expect 1 "$ASSETFS" init --public -o prefix=other "$VOLUME"
 says 'AWS_CONTAINER_CREDENTIALS_FULL_URI is plain http to 192.0.2.1'

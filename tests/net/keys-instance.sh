@@ -15,11 +15,11 @@ put_and_read
 umount_volume
 
 echo 404 >"$ASKED/fail"
-expect 1 "$ASSETFS" init -o prefix=other "$VOLUME"
+expect 1 "$ASSETFS" init --public -o prefix=other "$VOLUME"
 says 'instance metadata service.*404.*IMDSv2'
 AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:1
-expect 1 "$ASSETFS" init -o prefix=other "$VOLUME"
+expect 1 "$ASSETFS" init --public -o prefix=other "$VOLUME"
 says 'instance metadata service at http://127.0.0.1:1 does not answer'
 export AWS_EC2_METADATA_DISABLED=true
-expect 1 "$ASSETFS" init -o prefix=other "$VOLUME"
+expect 1 "$ASSETFS" init --public -o prefix=other "$VOLUME"
 says 'there are no AWS credentials.*AWS_EC2_METADATA_DISABLED'

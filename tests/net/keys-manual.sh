@@ -5,16 +5,10 @@
 BACKENDS='double: it takes the keys that the stand-in hands out'
 PRIVATE_MOUNTS=yes
 . "${0%/*}/../sh/lib.sh"
+. "$SRC/tests/lib/manual.sh"
 . "$SRC/tests/lib/key_sources.sh"
 requires_fuse
 stand_in
-page=$SRC/man/assetfs.1
-# example NAME: its lines, as a reader sees them.
-example() {
-    sed -n "/^\\.\\\\\" example $1 begin\$/,/^\\.\\\\\" example $1 end\$/p" "$page" | grep -v '^\.' | sed 's/\\\\/\\/g' >"$TMP/example"
-    [ -s "$TMP/example" ] || fail "the manual has no example $1"
-    cat "$TMP/example"
-}
 # Nothing of this machine is touched.
 mkdir -p /run/secrets
 mount -t tmpfs none /run/secrets
@@ -83,7 +77,7 @@ unset AWS_EC2_METADATA_DISABLED
 equals "$(asked '^keys .*/the-role')" 1
 example keys-no-instance >"$TMP/none.sh"
 # shellcheck disable=SC1091 # out of the manual
-(. "$TMP/none.sh" && expect 1 "$ASSETFS" init -o "$HERE,prefix=other" "$VOLUME" && says 'no AWS credentials.*AWS_EC2_METADATA_DISABLED is set')
+(. "$TMP/none.sh" && expect 1 "$ASSETFS" init --public -o "$HERE,prefix=other" "$VOLUME" && says 'no AWS credentials.*AWS_EC2_METADATA_DISABLED is set')
 
 export AWS_EC2_METADATA_DISABLED=true
 mkdir -p /run/secrets/aws/..1

@@ -52,5 +52,5 @@ sync_volume
 umount_volume
 
 echo '{"Version": 1, "AccessKeyId": "OTHERKEY"}' >"$ASKED/answer"
-expect 1 "$ASSETFS" init -o prefix=other "$VOLUME"
+expect 1 "$ASSETFS" init --public -o prefix=other "$VOLUME"
 says 'give keys printed cannot be used: it has no SecretAccessKey'

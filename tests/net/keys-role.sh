@@ -52,6 +52,6 @@ umount_volume
 equals "$(asked '^AssumeRole .*:role/third SOURCEKEY')" 1
 
 # What STS refuses is said, with what to do.
-expect 1 "$ASSETFS" init -o profile=denied,prefix=other "$VOLUME"
+expect 1 "$ASSETFS" init --public -o profile=denied,prefix=other "$VOLUME"
 says 'AccessDenied.*trust policy'
 ! grep -rq 'sourcesecret\|secret-of-\|token-of-' "$XDG_CACHE_HOME" || fail "a secret is in the state or the log"

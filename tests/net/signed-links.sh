@@ -15,7 +15,7 @@ get() {
     curl -sS -o "$TMP/body" -w '%{http_code}' "$1"
     sed -n 's|.*<Code>\(.*\)</Code>.*| \1|p' "$TMP/body"
 }
-new_volume
+new_volume "cdn_key_file=$TMP/key.pem,cdn_key_id=K1" # it is not public
 mount_volume # without a key
 mkdir "$MNT/dir"
 printf one >"$MNT/dir/one.txt"

@@ -7,14 +7,8 @@ BACKENDS='double: its CDN checks signatures'
 DOUBLE_PRIVATE='*'
 PRIVATE_MOUNTS=yes
 . "${0%/*}/../sh/lib.sh"
+. "$SRC/tests/lib/manual.sh"
 requires openssl python3
-page=$SRC/man/assetfs.1
-# example NAME: its lines, as a reader sees them.
-example() {
-    sed -n "/^\\.\\\\\" example $1 begin\$/,/^\\.\\\\\" example $1 end\$/p" "$page" | grep -v '^\.' | sed 's/\\\\/\\/g' >"$TMP/example"
-    [ -s "$TMP/example" ] || fail "the manual has no example $1"
-    cat "$TMP/example"
-}
 # Nothing of this machine is touched.
 mkdir -p /etc/assetfs /run/secrets
 mount -t tmpfs none /etc/assetfs
@@ -29,6 +23,7 @@ sh -e "$TMP/make-key.sh" 2>"$TMP/err" || fail "no key: $(cat "$TMP/err")"
 equals "$(stat -c %a /etc/assetfs/cdn/private_key.pem)" 600
 signer add K2JCJMDEHXQW5F=/etc/assetfs/cdn/public_key.pem >/dev/null
 example signed-urls >"$XDG_CONFIG_HOME/assetfs/assetfs.conf"
+PUBLIC= # the example has a key to sign with
 new_volume "$HERE"
 mount_volume "$HERE"
 mkdir "$MNT/2026"
@@ -48,14 +43,7 @@ mount_volume "$HERE" 2>"$TMP/err"
 [ ! -s "$TMP/err" ] || fail "the mount complains: $(cat "$TMP/err")"
 equals "$(cat "$MNT/2026/stand.jpg")" stand
 
-# run NAME: as printed, by a shell whose home and PATH lead here. The output is in $TMP/out.
-mkdir "$TMP/bin"
-ln -s "$ASSETFS" "$TMP/bin/assetfs"
-run() {
-    example "$1" >"$TMP/run.sh"
-    PATH=$TMP/bin:$PATH sh -e "$TMP/run.sh" >"$TMP/out" || fail "$1: exit status $?"
-}
-run links
+run_example links
 equals "$(wc -l <"$TMP/out")" 2
 grep -q '^https://pictures.example.org/files/[0-9a-f]*.jpg?Policy=.*&Hash-Algorithm=SHA256$' "$TMP/out" || fail "no link: $(cat "$TMP/out")"
 tail -n 1 "$TMP/out" | python3 -c 'import json, sys; assert json.load(sys.stdin)["path"].endswith("/2026/stand.jpg")' || fail "no JSON: $(cat "$TMP/out")"

@@ -7,10 +7,10 @@ BACKENDS='double: it knows who signs'
 . "${0%/*}/../sh/lib.sh"
 requires_fuse
 AWS_SECRET_ACCESS_KEY=wrong
-expect 1 "$ASSETFS" init "$VOLUME"
+expect 1 "$ASSETFS" init --public "$VOLUME"
 says 'SignatureDoesNotMatch.*secret key'
 AWS_ACCESS_KEY_ID=NOBODY
-expect 1 "$ASSETFS" init "$VOLUME"
+expect 1 "$ASSETFS" init --public "$VOLUME"
 says 'InvalidAccessKeyId.*access key'
 equals "$(journal)" '' "journal"
 AWS_ACCESS_KEY_ID=WRITERKEY AWS_SECRET_ACCESS_KEY=writersecret

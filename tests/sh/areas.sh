@@ -6,7 +6,7 @@
 # shellcheck disable=SC2034
 BACKENDS='dir double'
 . "${0%/*}/lib.sh"
-requires python3
+requires python3 openssl
 
 # key_begins FILE TEXT
 key_begins() {
@@ -37,7 +37,12 @@ PY
 }
 
 MNT=$HOME/assets
-new_volume
+SIGNED=
+if [ "$BACKEND" = double ]; then # a volume that is not public, read through a CDN
+    openssl genrsa -out "$TMP/key.pem" 2048 2>/dev/null
+    SIGNED=cdn_key_file=$TMP/key.pem,cdn_key_id=K1
+fi
+new_volume "$SIGNED"
 mount_volume
 
 # The example, as printed.

@@ -14,7 +14,7 @@ checks() {
 
 checks 1 directory broken
 grep -q 'assetfs init' "$TMP/out" || fail "nobody is told what to do: $(cat "$TMP/out")"
-"$ASSETFS" init "$VOLUME" >"$TMP/init.out"
+"$ASSETFS" init ${PUBLIC:-} "$VOLUME" >"$TMP/init.out"
 BUCKET=${VOLUME#file://}
 for check in directory put condition get mode room volume; do
     checks 0 "$check" ok
@@ -47,7 +47,7 @@ mkdir "$TMP/empty"
 VOLUME=file://$TMP/empty
 checks 1 directory broken
 VOLUME=file://$TMP/new
-"$ASSETFS" init --plain "$VOLUME" >"$TMP/init.out"
+"$ASSETFS" init ${PUBLIC:-} --plain "$VOLUME" >"$TMP/init.out"
 checks 0 volume ok
 grep -q 'plain' "$TMP/out" || fail "nothing about a plain volume: $(cat "$TMP/out")"
 expect 1 "$ASSETFS" check file://relative

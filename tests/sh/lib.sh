@@ -174,6 +174,7 @@ equals() {
 # network_volume URL LINE...: $VOLUME is a name from the configuration, with these lines; the keys are a writer's.
 network_volume() {
     VOLUME='test'
+    PUBLIC=--public
     mkdir -p "$XDG_CONFIG_HOME/assetfs"
     printf '%s\n' "[volume test]" "url = $1" >"$XDG_CONFIG_HOME/assetfs/assetfs.conf"
     shift
@@ -183,11 +184,16 @@ network_volume() {
     export AWS_ACCESS_KEY_ID=WRITERKEY AWS_SECRET_ACCESS_KEY=writersecret AWS_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true
 }
 
-# new_volume [OPTION,...]: makes $VOLUME.
+# new_volume [OPTION,...]: makes $VOLUME; one that is read through a CDN is public ($PUBLIC, which other calls of `assetfs init` need as well), unless the options have a key to sign with.
 new_volume() {
+    local public="${PUBLIC:-}"
     requires_fuse
     mkdir -p "$MNT"
-    "$ASSETFS" init ${1:+-o "$1"} "$VOLUME" >"$TMP/init.out" || fail "init: exit status $?"
+    case ${1:-} in
+    *cdn_key_file=*) public= ;;
+    esac
+    # shellcheck disable=SC2086 # nothing or a word
+    "$ASSETFS" init $public ${1:+-o "$1"} "$VOLUME" >"$TMP/init.out" || fail "init: exit status $?"
 }
 
 # mount_volume [OPTION,... [MOUNTPOINT]]

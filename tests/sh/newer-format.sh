@@ -6,7 +6,7 @@
 . "${0%/*}/lib.sh"
 requires_fuse
 mkdir -p "$MNT"
-"$ASSETFS" init --plain "$VOLUME" >"$TMP/init.out"
+"$ASSETFS" init ${PUBLIC:-} --plain "$VOLUME" >"$TMP/init.out"
 mount_volume poll=50ms
 echo old >"$MNT/old"
 sync_volume

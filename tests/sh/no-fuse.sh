@@ -5,7 +5,7 @@
 PRIVATE_MOUNTS=yes
 . "${0%/*}/lib.sh"
 mkdir -p "$MNT"
-"$ASSETFS" init "$VOLUME" >"$TMP/init.out"
+"$ASSETFS" init ${PUBLIC:-} "$VOLUME" >"$TMP/init.out"
 
 # All of /dev but the device.
 mkdir "$TMP/dev"

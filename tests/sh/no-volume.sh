@@ -29,7 +29,7 @@ cmp "$TMP/before" "$TMP/after" || fail "a mount made something"
 
 new_volume
 state >"$TMP/before"
-expect 1 "$ASSETFS" init "$VOLUME"
+expect 1 "$ASSETFS" init ${PUBLIC:-} "$VOLUME"
 says 'there is a volume|holds a volume already'
 state >"$TMP/after"
 cmp "$TMP/before" "$TMP/after" || fail "a second init changed something"
