@@ -52,14 +52,20 @@ static bool take_last(char *path, struct buf *rest) {
     return true;
 }
 
-/* From a directory in the mount up to its root. */
+/* From a directory in the mount up to its root: what cannot be looked at is not the root. */
 static int up_to_mount(char *path, struct buf *rest) {
     struct stat here, above;
     if (stat(path, &here) < 0)
         return -errno;
+    if (!S_ISDIR(here.st_mode))
+        return -ENOTDIR;
     for (;;) {
         CLEANUP_FREE char *up = xasprintf("%s/..", path);
-        if (!strcmp(path, "/") || stat(up, &above) < 0 || above.st_dev != here.st_dev)
+        if (!strcmp(path, "/"))
+            return 0;
+        if (stat(up, &above) < 0)
+            return -errno;
+        if (above.st_dev != here.st_dev)
             return 0;
         if (!take_last(path, rest))
             return -EINVAL;
@@ -77,7 +83,14 @@ static int find_place(const char *text, struct place *ret) {
             return -ENOENT;
         }
     int r = command_find_mount(real, &ret->socket);
-    if (r == 0 && up_to_mount(real, &rest) == 0)
+    if (r < 0)
+        return r;
+    r = up_to_mount(real, &rest);
+    if (r == -ENOTDIR)
+        log_error("%s is no directory: an area is a directory with all that is in it", text);
+    else if (r < 0)
+        log_errno(r, "%s", text);
+    else
         quote(&ret->path, rest.len ? buf_str(&rest) : "/");
     return r;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd/volume_args.h"
 #include "base/log.h"
-#include <unistd.h>
+#include <getopt.h>
 
 #define MAX_LISTS 64
 
@@ -13,8 +13,9 @@ struct given {
 
 static int parse_letters(const struct command *cmd, int argc, char **argv, const char *letters,
                          struct given *ret, unsigned *ret_flags) {
+    static const struct option none[] = {{0}}; /* for what is said of others */
     CLEANUP_FREE char *accepted = xasprintf("c:o:%s", letters);
-    for (int c; (c = getopt(argc, argv, accepted)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, accepted, none, NULL)) != -1;) {
         const char *letter = strchr(letters, c);
         if (c == 'c')
             ret->conf = optarg;

@@ -144,7 +144,18 @@ static int set(struct area *a, char *name, const char *value, struct buf *why) {
     return r;
 }
 
-static int set_word(struct area *a, char *word, struct buf *why) {
+/* seen: the names there were, a space on both sides of each. Those with a dot are looked at where they are kept. */
+static int check_twice(const char *name, struct buf *seen, struct buf *why) {
+    CLEANUP_FREE char *mark = xasprintf(" %s ", name);
+    if (!strchr(name, '.') && seen->len && strstr(buf_str(seen), mark)) {
+        buf_printf(why, "%s= is given twice", name);
+        return -EINVAL;
+    }
+    buf_append_str(seen, mark);
+    return 0;
+}
+
+static int set_word(struct area *a, char *word, struct buf *seen, struct buf *why) {
     char *equals = strchr(word, '=');
     if (!utf8_valid(word, strlen(word)) || strlen(word) > WORD_MAX) {
         buf_append_str(why, "a word of the rule is no UTF-8, or is too long");
@@ -155,7 +166,8 @@ static int set_word(struct area *a, char *word, struct buf *why) {
         return -EINVAL;
     }
     *equals = '\0';
-    return set(a, word, equals + 1, why);
+    int r = check_twice(word, seen, why);
+    return r < 0 ? r : set(a, word, equals + 1, why);
 }
 
 /* What is said of an encryption that is not there is a mistake. */
@@ -169,11 +181,12 @@ static int settle(struct area *a, struct buf *why) {
 }
 
 int area_parse(const char *path, const char *words, struct area *ret, struct buf *why) {
+    CLEANUP_BUF struct buf seen = BUF_INIT(1 << 20);
     bool bad = false;
     int r = 0;
     *ret = (struct area){.path = xstrdup(path), .access = AREA_SIGNED};
     for (char *word; r == 0 && (word = next_word(&words, &bad));) {
-        r = set_word(ret, word, why);
+        r = set_word(ret, word, &seen, why);
         free(word);
     }
     if (bad) {

@@ -118,6 +118,8 @@ bad public 'encryption=sse-c cannot be had here' encryption=sse-c
 bad public 'it is open or signed' access=public
 bad public 'write NAME=VALUE' open
 bad public 'a rule has no "colour"' colour=red
+bad public 'access= is given twice' access=open access=signed
+bad domains/picture.jpg 'is no directory' access=open # nor is it the rule of something else
 bad public/secret 'public/secret is signed and the area around it, public, is open' access=signed
 bad other 'would both begin with "public/"' access=open 'key=public/{sha256}'
 bad .assetfs 'where the volume keeps its journal' access=open
@@ -128,6 +130,8 @@ expect 2 "$ASSETFS" area list
 expect 1 "$ASSETFS" area remove "$MNT/nothing/there"
 says 'there is no rule for nothing/there'
 expect 1 "$ASSETFS" area list "$TMP"
+expect 1 "$ASSETFS" area apply "$MNT/domains/picture.jpg"
+says 'is no directory'
 
 # Another host has the same rules, and goes by them.
 (
