@@ -5,10 +5,12 @@
 #include "base/units.h"
 #include "tree/base_build.h"
 #include "tree/fault.h"
+#include "tree/rebuild.h"
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <utlist.h>
 
 /* Before a host makes one that is due: a random time between these, and then a moment without requests, for which it looks this often and so long. */
 #define WAIT_MIN_NS (30 * NS_PER_S)
@@ -283,6 +285,11 @@ static void make_on(void *arg, int err) {
     if (err == 0)
         env_work(m->env, make_step, make_stepped, m);
     else {
+        struct tree *t = m->tree;
+        tree_lock(t);
+        if (m->below == t->checkpoint.base && (err == -EBADMSG || err == -ENOENT))
+            rebuild_lost(t, err);
+        tree_unlock(t);
         end_snapshot(m);
         end_making(m, err, "the checkpoint this host began from cannot be read");
     }
@@ -430,6 +437,10 @@ void checkpoint_stop(struct tree *t) {
 }
 
 void checkpoint_free(struct tree *t) {
+    struct checkpoint_base *b, *next;
+    LL_FOREACH_SAFE(t->checkpoint.retired, b, next) {
+        checkpoint_base_free(b);
+    }
     t->checkpoint.base = checkpoint_base_free(t->checkpoint.base);
     free(t->checkpoint.why);
 }

@@ -12,7 +12,7 @@
  * at most), and look again then: one of many hosts makes it, seldom two.
  *
  * Beginning from one: checkpoint_start(). The database then has the directories that somebody has asked for (fault.h), and checkpoint_base.c gives the others out of the base. If a part of the
- * base turns out to be lost or damaged only then, what needs it fails (-EIO), and the next start with nothing pending begins anew, from another one or from entry 1.
+ * base turns out to be lost or damaged only then, who needs it waits while C is begun anew (rebuild.h): from the one before, or from entry 1.
  *
  * Threads: all functions under the tree lock unless they say otherwise.
  */
@@ -55,12 +55,23 @@ struct checkpoint_base {
     struct sealed_db *object;
     sqlite3 *sql;
     struct base *base;
-    bool said; /* that it is bad; the loop */
+    bool lost;                    /* it cannot be used any more */
+    struct checkpoint_base *next; /* of those that are not used any more; freed with the tree, for that waits for the loop */
 };
 int checkpoint_base_open(struct tree *, const struct checkpoint_ref *, struct checkpoint_base **ret) ATTR_WARN_UNUSED;
 struct checkpoint_base *checkpoint_base_free(struct checkpoint_base *); /* NULL-safe; not on the loop */
 /* A connection and its base. -EINPROGRESS: sealed_db_wait() with *sql, as it then is, and call again. */
 int checkpoint_base_connect(struct checkpoint_base *, sqlite3 **sql, struct base **base) ATTR_WARN_UNUSED;
 void checkpoint_base_attach(struct checkpoint_base *); /* fault_attach(); takes the tree lock */
+struct fault_source;
+struct fault_source checkpoint_base_source(struct checkpoint_base *); /* where it is b->tree's, its loss begins a rebuild */
+/* Under the lock: kept until the tree is closed. NULL-safe. */
+void checkpoint_base_retire(struct tree *, struct checkpoint_base *);
+
+/* For rebuild.c. */
+/* Not on the loop: C of b->tree, an empty database, becomes that of the checkpoint. -EINPROGRESS: sealed_db_wait() with b->sql, as it then is, and once more. */
+int checkpoint_adopt(struct checkpoint_base *) ATTR_WARN_UNUSED;
+/* The reference in the object of an entry; false: there is none. */
+bool checkpoint_ref_of(struct tree *, uint64_t seq, const void *p, size_t n, struct checkpoint_ref *ret);
 
 #endif

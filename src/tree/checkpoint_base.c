@@ -3,7 +3,8 @@
 #include "tree/base.h"
 #include "tree/checkpoint.h"
 #include "tree/fault.h"
-#include <inttypes.h>
+#include "tree/rebuild.h"
+#include <utlist.h>
 
 /* Opened blocks in memory. */
 #define MEMORY ((uint64_t)32 << 20)
@@ -84,43 +85,36 @@ static int parents(void *arg, uint64_t ino, void (*each)(void *, uint64_t dir), 
     return r < 0 ? r : base_parents(b->base, ino, each, each_arg);
 }
 
-/* It has turned out bad: the next start is to do without it. On the loop. */
-static void note_bad(struct checkpoint_base *b) {
+static void wait_for(void *arg, void (*ready)(void *, int err), void *ready_arg) {
+    struct checkpoint_base *b = arg;
+    sealed_db_wait(b->object, b->sql, ready, ready_arg);
+}
+
+/* On the loop. A start in the middle of the rebuild must know it too. */
+static void lost(void *arg, int err) {
+    struct checkpoint_base *b = arg;
     struct tree *t = b->tree;
-    if (b->said)
-        return;
-    b->said = true;
-    log_error("the checkpoint of journal entry %" PRIu64 " that this host began from is damaged or lost: what was not looked at yet cannot be read. The next mount "
-              "with nothing queued begins anew",
-              b->ref.seq);
     tree_lock(t);
-    int r = db_meta_set_bytes(&t->db, CHECKPOINT_BAD, b->ref.object.digest, DIGEST_SIZE);
-    if (r < 0)
-        log_errno(r, "tree.db cannot be written");
+    if (b == t->checkpoint.base) {
+        int r = db_meta_set_bytes(&t->db, CHECKPOINT_BAD, b->ref.object.digest, DIGEST_SIZE);
+        if (r < 0)
+            log_errno(r, "tree.db cannot be written");
+        rebuild_lost(t, err);
+    }
     tree_unlock(t);
 }
 
-struct base_wait {
-    struct checkpoint_base *base;
-    void (*ready)(void *arg, int err);
-    void *arg;
-};
-
-static void waited(void *arg, int err) {
-    struct base_wait *w = arg;
-    if (err == -EBADMSG || err == -ENOENT)
-        note_bad(w->base);
-    w->ready(w->arg, err);
-    free(w);
-}
-
-static void wait_for(void *arg, void (*ready)(void *, int err), void *ready_arg) {
-    struct checkpoint_base *b = arg;
-    struct base_wait *w = xmalloc(sizeof *w);
-    *w = (struct base_wait){b, ready, ready_arg};
-    sealed_db_wait(b->object, b->sql, waited, w);
+struct fault_source checkpoint_base_source(struct checkpoint_base *b) {
+    bool used = b->tree->checkpoint.base == b;
+    return (struct fault_source){.children = children, .parents = parents, .wait = wait_for, .arg = b, .next_dir = next_dir, .scan = scan, .lost = used ? lost : NULL};
 }
 
 void checkpoint_base_attach(struct checkpoint_base *b) {
-    fault_attach(b->tree, &(struct fault_source){.children = children, .parents = parents, .wait = wait_for, .arg = b, .next_dir = next_dir, .scan = scan});
+    struct fault_source s = checkpoint_base_source(b);
+    fault_attach(b->tree, &s);
+}
+
+void checkpoint_base_retire(struct tree *t, struct checkpoint_base *b) {
+    if (b)
+        LL_PREPEND(t->checkpoint.retired, b);
 }

@@ -208,6 +208,18 @@ static int adopt(struct tree *t, const struct checkpoint_ref *ref, const struct 
     return r;
 }
 
+int checkpoint_adopt(struct checkpoint_base *b) {
+    struct beginning g = {0};
+    int r = read_beginning(b, &g);
+    if (r == 0) {
+        tree_lock(b->tree);
+        r = adopt(b->tree, &b->ref, &g);
+        tree_unlock(b->tree);
+    }
+    forget_rows(&g);
+    return r;
+}
+
 /* The base is bad, and so is every other: nothing is known, and all of the journal is to be read. */
 static int forget_all(struct tree *t) {
     tree_lock(t);
@@ -239,13 +251,16 @@ static int forget_all(struct tree *t) {
 
 /* Finding */
 
-/* The reference in an entry, opened from what was read. */
-static bool ref_of(struct tree *t, uint64_t seq, const struct object_get *f, struct checkpoint_ref *ret) {
+bool checkpoint_ref_of(struct tree *t, uint64_t seq, const void *p, size_t n, struct checkpoint_ref *ret) {
     CLEANUP_ENTRY struct entry e = {0};
-    if (f->err < 0 || entry_open(f->data.data, f->data.len, t->cfg.keys, t->cfg.prefix, seq, &e) < 0)
+    if (entry_open(p, n, t->cfg.keys, t->cfg.prefix, seq, &e) < 0)
         return false;
     *ret = e.checkpoint;
     return ret->seq || ret->before;
+}
+
+static bool ref_of(struct tree *t, uint64_t seq, const struct object_get *f, struct checkpoint_ref *ret) {
+    return f->err == 0 && checkpoint_ref_of(t, seq, f->data.data, f->data.len, ret);
 }
 
 /* Of the newest entry that has one, and from how far back. */

@@ -20,6 +20,7 @@
 #include "tree/claim.h"
 #include "tree/fault.h"
 #include "tree/hold.h"
+#include "tree/rebuild.h"
 #include "tree/volume_state.h"
 #include <inttypes.h>
 #include <utlist.h>
@@ -476,7 +477,7 @@ static bool somebody_waits(const struct tree *t) {
 }
 
 void commit_kick(struct tree *t) {
-    if (!t->started || t->closing || t->read_only || t->cfg.read_only || (t->offline && !may_go_blind(t)) || t->rebuild)
+    if (!t->started || t->closing || t->read_only || t->cfg.read_only || (t->offline && !may_go_blind(t)) || rebuild_bars_commits(t))
         return;
     if (t->inflight.active) { /* an outage, or a restart, has interrupted it */
         if (!t->inflight.putting && (!t->commit_armed || t->commit_waits)) {
@@ -524,7 +525,7 @@ static void commit_tick(void *arg) {
     struct tree *t = arg;
     tree_lock(t);
     t->commit_armed = t->commit_waits = false;
-    if (t->closing || t->read_only || t->cfg.read_only || !t->started || t->inflight.putting || t->rebuild) {
+    if (t->closing || t->read_only || t->cfg.read_only || !t->started || t->inflight.putting || rebuild_bars_commits(t)) {
         tree_unlock(t);
         return;
     }

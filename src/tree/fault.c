@@ -29,6 +29,8 @@ struct job {
     char after[NAME_MAX_BYTES]; /* of the last of `todo`: how far it is */
     size_t after_n;
     bool begun;
+    bool stalled;      /* the source is lost: it waits for another one */
+    int64_t stalled_at;
     struct job *prev, *next; /* in the queue */
     UT_hash_handle hh;
 };
@@ -48,6 +50,7 @@ struct fault {
     struct tree *tree;
     struct fault_source source;
     bool attached, busy, closing; /* busy: a worker asks the source */
+    bool paused;
     uint64_t number;
     struct job *jobs;  /* all */
     struct job *queue; /* those that can go on */
@@ -80,6 +83,18 @@ static int has_row(struct tree *t, enum statement which, uint64_t arg) {
 
 static void kick(struct fault *f);
 
+static struct job *job_new(struct tree *t, const struct job_key *key, uint64_t number) {
+    struct job *j = xcalloc(1, sizeof *j);
+    *j = (struct job){.key = *key, .tree = t, .number = number};
+    if (key->is_dir) {
+        j->todo = xmalloc(sizeof *j->todo);
+        j->todo[0] = key->ino;
+        j->n = j->cap = 1;
+        j->asked = true;
+    }
+    return j;
+}
+
 static int note(struct tree *t, uint64_t ino, bool is_dir) {
     struct fault *f = t->fault;
     struct job_key key = {ino, is_dir};
@@ -87,14 +102,7 @@ static int note(struct tree *t, uint64_t ino, bool is_dir) {
     t->missed = true;
     HASH_FIND(hh, f->jobs, &key, sizeof key, j);
     if (!j && !f->closing) {
-        j = xcalloc(1, sizeof *j);
-        *j = (struct job){.key = key, .tree = t, .number = ++f->number};
-        if (is_dir) {
-            j->todo = xmalloc(sizeof *j->todo);
-            j->todo[0] = ino;
-            j->n = j->cap = 1;
-            j->asked = true;
-        }
+        j = job_new(t, &key, ++f->number);
         HASH_ADD(hh, f->jobs, key, sizeof j->key, j);
         DL_APPEND(f->queue, j);
         kick(f);
@@ -389,6 +397,15 @@ static void end_job(struct fault *f, struct job *j, int err, struct waiter **end
     job_free(j);
 }
 
+/* Nothing can be had from the source any more; there may be another one soon. */
+static bool stall(struct fault *f, struct job *j, int err) {
+    if (!f->source.lost || f->closing || (err != -EBADMSG && err != -ENOENT))
+        return false;
+    j->stalled = true;
+    j->stalled_at = env_mono(f->tree->env);
+    return true;
+}
+
 static void job_ready(void *arg, int err) {
     struct job *j = arg;
     struct tree *t = j->tree;
@@ -399,14 +416,18 @@ static void job_ready(void *arg, int err) {
     }
     tree_lock(t);
     struct fault *f = t->fault;
+    struct fault_source source = f->source;
+    bool lost = stall(f, j, err);
     tree_hold(t);
-    if (err < 0) {
-        end_job(f, j, err, &ended);
-    } else {
+    if (err == 0) {
         DL_APPEND(f->queue, j);
         kick(f);
+    } else if (!lost) {
+        end_job(f, j, err, &ended);
     }
     tree_unlock(t);
+    if (lost)
+        source.lost(source.arg, err);
     call_waiters(t, ended);
     tree_lock(t);
     tree_release(t);
@@ -421,14 +442,17 @@ static void job_ran(void *arg) {
     struct job *j = f->running;
     f->running = NULL;
     f->busy = false;
-    bool waits = j->err == -EINPROGRESS && !f->closing;
-    if (!waits)
-        end_job(f, j, f->closing ? -EINTR : j->err, &ended);
+    int err = j->err;
+    bool waits = err == -EINPROGRESS && !f->closing, lost = stall(f, j, err);
+    if (!waits && !lost)
+        end_job(f, j, f->closing ? -EINTR : err, &ended);
     kick(f);
     struct fault_source source = f->source;
     tree_unlock(t);
     if (waits)
         source.wait(source.arg, job_ready, j);
+    else if (lost)
+        source.lost(source.arg, err);
     call_waiters(t, ended);
     tree_lock(t);
     tree_release(t);
@@ -437,7 +461,7 @@ static void job_ran(void *arg) {
 
 /* Under the lock. */
 static void kick(struct fault *f) {
-    if (f->busy || !f->attached || !f->queue || f->closing)
+    if (f->busy || f->paused || !f->attached || !f->queue || f->closing)
         return;
     f->busy = true;
     f->running = f->queue;
@@ -570,33 +594,103 @@ static void call_ended(void *arg) {
     call_waiters(w->tree, w);
 }
 
-/* A job that a worker is at ends when it comes back; one that the source was asked to wait for is its own master from now on. */
-void fault_close(struct tree *t) {
-    struct fault *f = t->fault;
+/* One that the source was asked to wait for is its own master from now on. */
+static void forget_job(struct fault *f, struct job *j) {
+    struct job *queued;
+    HASH_DEL(f->jobs, j);
+    DL_SEARCH_SCALAR(f->queue, queued, number, j->number);
+    if (queued)
+        DL_DELETE(f->queue, j);
+    if (queued || j->stalled)
+        job_free(j);
+    else
+        j->tree = NULL;
+}
+
+/* A job that a worker is at ends when it comes back. */
+static void forget_all(struct fault *f, int err) {
     struct job *j, *next;
-    if (!f)
-        return;
-    f->closing = true;
-    HASH_ITER(hh, f->jobs, j, next) {
-        struct job *queued;
-        if (j == f->running)
-            continue;
-        HASH_DEL(f->jobs, j);
-        DL_SEARCH_SCALAR(f->queue, queued, number, j->number);
-        if (queued) {
-            DL_DELETE(f->queue, j);
-            job_free(j);
-        } else {
-            j->tree = NULL;
-        }
-    }
     struct waiter *w;
+    HASH_ITER(hh, f->jobs, j, next) {
+        if (j != f->running)
+            forget_job(f, j);
+    }
     DL_FOREACH(f->waiters, w) {
-        w->err = -EINTR;
+        w->err = err;
     }
     if (f->waiters)
-        env_post(t->env, call_ended, f->waiters);
+        env_post(f->tree->env, call_ended, f->waiters);
     f->waiters = NULL;
+}
+
+void fault_close(struct tree *t) {
+    if (!t->fault)
+        return;
+    t->fault->closing = true;
+    forget_all(t->fault, -EINTR);
+}
+
+/* Another source */
+
+bool fault_pause(struct tree *t) {
+    if (!t->fault)
+        return true;
+    t->fault->paused = true;
+    return !t->fault->busy;
+}
+
+void fault_resume(struct tree *t) {
+    if (!t->fault)
+        return;
+    t->fault->paused = false;
+    kick(t->fault);
+}
+
+void fault_wanted(struct tree *t, void (*each)(void *arg, uint64_t ino, bool is_dir), void *arg) {
+    struct job *j, *next;
+    if (t->fault)
+        HASH_ITER(hh, t->fault->jobs, j, next) {
+            each(arg, j->key.ino, j->key.is_dir);
+        }
+}
+
+void fault_replace(struct tree *t, const struct fault_source *source) {
+    struct fault *f = t->fault;
+    struct job *j, *next, *again = NULL;
+    HASH_ITER(hh, f->jobs, j, next) {
+        struct job *new = job_new(t, &j->key, j->number);
+        forget_job(f, j);
+        DL_APPEND(again, new);
+    }
+    DL_FOREACH_SAFE(again, j, next) {
+        DL_DELETE(again, j);
+        HASH_ADD(hh, f->jobs, key, sizeof j->key, j);
+        DL_APPEND(f->queue, j);
+    }
+    fault_ahead_free(f->ahead); /* what it knows of the old one */
+    f->ahead = fault_ahead_new();
+    f->source = *source;
+    f->attached = true;
+    f->paused = false;
+    kick(f);
+}
+
+void fault_end(struct tree *t, struct fault *f) {
+    forget_all(f, t->closing ? -EINTR : 0);
+    fault_free(f);
+}
+
+void fault_give_up(struct tree *t, int64_t before, int err) {
+    struct waiter *ended = NULL;
+    struct job *j, *next;
+    if (!t->fault)
+        return;
+    HASH_ITER(hh, t->fault->jobs, j, next) {
+        if (j->stalled && j->stalled_at <= before)
+            end_job(t->fault, j, err, &ended);
+    }
+    if (ended)
+        env_post(t->env, call_ended, ended);
 }
 
 struct fault *fault_free(struct fault *f) {

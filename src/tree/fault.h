@@ -38,6 +38,7 @@ struct fault_source {
     int (*next_dir)(void *arg, uint64_t dir, char name[NAME_MAX_BYTES], size_t *n, uint64_t *ret);
     /* A program goes through all of the tree, or does so no more. */
     void (*scan)(void *arg, bool on);
+    void (*lost)(void *arg, int err); /* may be NULL; on the loop: a question ended with -EBADMSG or -ENOENT, and so will others. Who waits goes on waiting until fault_replace(), fault_end() or fault_give_up() */
 };
 
 /* In the transaction that puts a base's root record, states and sessions (with `last`) in the place of C: nothing is here any more. Rows of C that are left are the caller's mistake. */
@@ -65,6 +66,19 @@ void fault_wait_all(struct tree *, void (*ready)(void *arg, int err), void *arg)
 void fault_wait_later(struct tree *, void (*ready)(void *arg, int err), void *arg);
 /* For a thread that may block: fault_wait_all(), and waits for it. Not on the loop. */
 int fault_wait_here(struct tree *) ATTR_WARN_UNUSED;
+
+/* rebuild.c, under the lock, on the loop: another source, or none, takes the place of this one, in the transaction that replaces the rows of C. */
+/* The source is asked nothing new from now on. True: it is asked nothing at all. */
+bool fault_pause(struct tree *);
+void fault_resume(struct tree *);
+/* What is asked for just now. */
+void fault_wanted(struct tree *, void (*each)(void *arg, uint64_t ino, bool is_dir), void *arg);
+/* When it is paused: everything is asked for anew, there. */
+void fault_replace(struct tree *, const struct fault_source *);
+/* When it is paused: the whole of C is in the database; everybody is told to go on. t->fault is NULL already, and *f is freed. */
+void fault_end(struct tree *, struct fault *f);
+/* What the lost source was asked before that time (mono) fails. */
+void fault_give_up(struct tree *, int64_t before, int err);
 
 /* tree.c: on the loop when the tree is being closed, under the lock; after it, without. */
 void fault_close(struct tree *);

@@ -120,8 +120,7 @@ static int resolve(struct tree *t) {
     return r < 0 ? r : db_run(&t->db, STMT_INFLIGHT_DEL, "");
 }
 
-/* All at once, so that it is fetched all at once: what apply_entry() will ask for first. */
-static int need_for_entry(struct tree *t, const struct entry *e) {
+int follow_need(struct tree *t, const struct entry *e) {
     int r = 0;
     if (!fault_is_lazy(t))
         return 0;
@@ -138,7 +137,7 @@ static int need_for_entry(struct tree *t, const struct entry *e) {
 /* In a transaction. */
 static int apply_parsed(struct tree *t, const struct entry *e, bool ours, struct before *b) {
     size_t n_void;
-    int r = need_for_entry(t, e);
+    int r = follow_need(t, e);
     if (r == 0)
         r = apply_entry(t, e, b, &n_void);
     if (r == 0 && !ours && t->pending_rows)
@@ -257,7 +256,10 @@ int follow_take(struct tree *t, uint64_t seq, const void *p, size_t n) {
     return r;
 }
 
-static int replace(struct tree *t, const struct tree *fresh, int (*write)(void *arg, struct before *), void *arg, struct before *b) {
+static int replace(struct tree *t, const struct tree *fresh, int (*write)(void *arg, struct before *), void *arg, struct before *b, bool *ret_resolved) {
+    uint8_t was[DIGEST_SIZE], now[DIGEST_SIZE];
+    set_digest_value(&t->set, was);
+    set_digest_value(&fresh->set, now);
     int r = write(arg, b);
     t->set = fresh->set;
     t->total_files = fresh->total_files;
@@ -271,8 +273,10 @@ static int replace(struct tree *t, const struct tree *fresh, int (*write)(void *
         r = home_follow(t, b);
     if (r == 0)
         r = news_begin(t);
-    if (r == 0 && t->inflight.active) /* its number is another's: that entry showed the damage */
+    if (r == 0 && t->inflight.active && memcmp(was, now, DIGEST_SIZE)) { /* built on what was never there: its number is another's, that entry showed the damage, or it comes back as somebody else's */
         r = resolve(t);
+        *ret_resolved = true;
+    }
     return r == 0 ? follow_save(t) : r;
 }
 
@@ -283,11 +287,12 @@ int follow_replace(struct tree *t, const struct tree *fresh, int (*write)(void *
     int r = tree_begin(t);
     if (r < 0)
         return r;
-    r = tree_end(t, replace(t, fresh, write, arg, &b));
+    bool resolved = false;
+    r = tree_end(t, replace(t, fresh, write, arg, &b, &resolved));
     if (r < 0) {
         follow_back(t, &before);
     } else {
-        if (t->inflight.active)
+        if (resolved)
             commit_resolved(t);
         file_named_again(t);
         note_changes(t, &b);

@@ -1,35 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "tree/rebuild.h"
 #include "base/log.h"
 #include "tree/apply.h"
-#include "tree/fault.h"
+#include "tree/batch.h"
+#include "tree/rebuild_parts.h"
 #include <inttypes.h>
 #include <unistd.h>
 
-/* Entries asked for at once. */
-#define WINDOW 16
 #define AGAIN_NS (2 * NS_PER_S)
+#define LOOK_NS (10 * NS_PER_MS)
 /* Whoever writes what fits nowhere must not keep everybody busy with themselves. */
 #define TRUSTED_NS (3600 * NS_PER_S)
-
-struct piece {
-    struct rebuild *rebuild;
-    struct buf data;
-    bool there;
-};
-
-struct rebuild {
-    struct tree *tree;
-    struct tree fresh; /* no more of it than apply needs: the database, the digest and the totals */
-    char *path;
-    char *host;                 /* who wrote the entry that does not fit */
-    bool suspect;               /* no entry has been refused yet: the tree is compared as it is when the journal has been applied */
-    uint8_t want[DIGEST_SIZE];  /* what it says this tree is */
-    uint64_t first;             /* the number of pieces[0] */
-    struct piece pieces[WINDOW];
-    unsigned n, waiting;
-    struct env_timer timer;
-};
+/* When neither a checkpoint nor the journal could be used: so long nobody is kept waiting for that once more. */
+#define HOPELESS_NS (600 * NS_PER_S)
+/* Directories asked for at once. */
+#define DIRS 256
 
 static void remove_files(const char *path) {
     static const char *const kinds[] = {"", "-wal", "-shm"};
@@ -40,276 +24,589 @@ static void remove_files(const char *path) {
 }
 
 static void forget_pieces(struct rebuild *b) {
-    for (size_t i = 0; i < WINDOW; i++) {
+    for (size_t i = 0; i < REBUILD_WINDOW; i++) {
         buf_free(&b->pieces[i].data);
         b->pieces[i].there = false;
     }
+    b->n = b->at = 0;
 }
 
-/* Under the lock. */
-static void end(struct rebuild *b) {
-    struct tree *t = b->tree;
-    t->rebuild = NULL;
-    env_timer_cancel(t->env, &b->timer);
-    forget_pieces(b);
-    if (b->fresh.db.sql)
-        db_close(&b->fresh.db);
+/* The fresh tree */
+
+static int open_fresh(struct rebuild *b) {
+    struct tree *u = &b->fresh, *t = b->tree;
     remove_files(b->path);
-    free(b->path);
-    free(b->host);
-    free(b);
-    tree_release(t);
-}
-
-/* What differs, as rows of the damaged tree (before) and of the fresh one. */
-
-struct difference {
-    uint64_t parent, ino; /* parent 0: an inode */
-    char *name;
-    size_t n;
-    struct row_name was, now;
-};
-
-struct differences {
-    struct difference *v;
-    size_t n;
-};
-
-static struct difference *add(struct differences *d) {
-    if ((d->n & (d->n - 1)) == 0)
-        d->v = xrealloc(d->v, MAX(1, 2 * d->n) * sizeof *d->v);
-    d->v[d->n] = (struct difference){0};
-    return &d->v[d->n++];
-}
-
-static void free_differences(struct differences *d) {
-    for (size_t i = 0; i < d->n; i++)
-        free(d->v[i].name);
-    free(d->v);
-}
-
-static struct row_name row_at(sqlite3_stmt *s, int column) {
-    return (struct row_name){(uint64_t)sqlite3_column_int64(s, column), (uint32_t)sqlite3_column_int(s, column + 1)};
-}
-
-static const char names_query[] =
-    "SELECT n.parent, n.name, n.ino, n.type, coalesce(f.ino, 0), coalesce(f.type, 0) FROM main.c_name n LEFT JOIN fresh.c_name f "
-    "ON f.parent = n.parent AND f.name = n.name WHERE f.ino IS NOT n.ino OR f.type IS NOT n.type UNION ALL "
-    "SELECT f.parent, f.name, 0, 0, f.ino, f.type FROM fresh.c_name f WHERE NOT EXISTS "
-    "(SELECT 1 FROM main.c_name n WHERE n.parent = f.parent AND n.name = f.name)";
-
-static int find_names(struct tree *t, struct differences *d, struct before *b) {
-    sqlite3_stmt *s;
-    int r;
-    if (sqlite3_prepare_v2(t->db.sql, names_query, -1, &s, NULL) != SQLITE_OK)
-        return db_errno(&t->db);
-    while ((r = sqlite3_step(s)) == SQLITE_ROW) {
-        struct difference *x = add(d);
-        x->parent = (uint64_t)sqlite3_column_int64(s, 0);
-        x->n = MIN((size_t)sqlite3_column_bytes(s, 1), NAME_MAX_BYTES);
-        x->name = xmemdup(sqlite3_column_blob(s, 1), x->n);
-        x->was = row_at(s, 2);
-        x->now = row_at(s, 4);
-        before_keep_name(b, x->parent, x->name, x->n, &x->was);
-    }
-    sqlite3_finalize(s);
-    return r == SQLITE_DONE ? 0 : db_errno(&t->db);
-}
-
-static const char inodes_query[] = "SELECT i.ino, i.rec FROM main.c_inode i LEFT JOIN fresh.c_inode f ON f.ino = i.ino WHERE f.rec IS NOT i.rec UNION ALL "
-                                   "SELECT f.ino, NULL FROM fresh.c_inode f WHERE NOT EXISTS (SELECT 1 FROM main.c_inode i WHERE i.ino = f.ino)";
-
-/* A record that cannot even be read is none. */
-static int find_inodes(struct tree *t, struct differences *d, struct before *b) {
-    sqlite3_stmt *s;
-    int r;
-    if (sqlite3_prepare_v2(t->db.sql, inodes_query, -1, &s, NULL) != SQLITE_OK)
-        return db_errno(&t->db);
-    while ((r = sqlite3_step(s)) == SQLITE_ROW) {
-        CLEANUP_RECORD struct record was = {0};
-        struct difference *x = add(d);
-        x->ino = (uint64_t)sqlite3_column_int64(s, 0);
-        bool readable = sqlite3_column_type(s, 1) != SQLITE_NULL &&
-                        record_parse(sqlite3_column_blob(s, 1), (size_t)sqlite3_column_bytes(s, 1), &was) == 0;
-        before_keep_inode(b, x->ino, readable, &was);
-    }
-    sqlite3_finalize(s);
-    return r == SQLITE_DONE ? 0 : db_errno(&t->db);
-}
-
-static int run(struct tree *t, const char *sql) {
-    return sqlite3_exec(t->db.sql, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : db_errno(&t->db);
-}
-
-/* Names through rows_c_set_name(), which keeps the links of the view; the rest as it is. */
-static int write_fresh(void *arg, struct before *b) {
-    struct tree *t = arg;
-    struct differences names = {0}, inodes = {0};
-    int r = find_names(t, &names, b);
-    if (r == 0)
-        r = find_inodes(t, &inodes, b);
-    for (size_t i = 0; i < names.n && r == 0; i++) {
-        const struct difference *x = &names.v[i];
-        r = rows_c_set_name(t, x->parent, x->name, x->n, x->now.ino, x->now.type);
-    }
-    for (size_t i = 0; i < inodes.n && r == 0; i++) {
-        CLEANUP_FREE char *sql = xasprintf("DELETE FROM main.c_inode WHERE ino = %" PRId64 "; INSERT INTO main.c_inode SELECT * FROM fresh.c_inode WHERE ino = %" PRId64,
-                                           (int64_t)inodes.v[i].ino, (int64_t)inodes.v[i].ino);
-        r = run(t, sql);
-    }
-    if (r == 0)
-        r = run(t, "UPDATE main.c_inode SET nlink = f.nlink, seq = f.seq FROM fresh.c_inode f WHERE f.ino = main.c_inode.ino "
-                   "AND (f.nlink <> main.c_inode.nlink OR f.seq <> main.c_inode.seq);"
-                   "DELETE FROM main.c_session; INSERT INTO main.c_session SELECT * FROM fresh.c_session;"
-                   "DELETE FROM main.c_state; INSERT INTO main.c_state SELECT * FROM fresh.c_state;"
-                   "INSERT OR IGNORE INTO main.object SELECT * FROM fresh.object;");
-    if (r == 0)
-        log_warning("the local state in %s was damaged: %zu names and %zu inodes of it were not what the journal says, and are set right", t->cfg.dir, names.n,
-                    inodes.n);
-    free_differences(&names);
-    free_differences(&inodes);
+    *u = (struct tree){.cfg = t->cfg, .env = t->env, .has_volume = t->has_volume};
+    u->cfg.hooks = (struct tree_hooks){0};
+    memcpy(u->volume_id, t->volume_id, VOLUME_ID_SIZE);
+    pthread_mutex_init(&u->lock, NULL);
+    pthread_cond_init(&u->idle_cond, NULL);
+    pthread_cond_init(&u->session_cond, NULL);
+    b->is_open = true;
+    b->last_here = -1;
+    b->all_here = false;
+    forget_pieces(b);
+    int r = db_open(&u->db, b->path);
+    if (r == 0 && sqlite3_exec(u->db.sql, "PRAGMA synchronous=OFF", NULL, NULL, NULL) != SQLITE_OK)
+        r = db_errno(&u->db);
     return r;
 }
 
-/* Under the lock. */
-static int take_place(struct rebuild *b) {
-    struct tree *t = b->tree;
-    db_close(&b->fresh.db);
-    char *sql = sqlite3_mprintf("ATTACH %Q AS fresh", b->path);
-    int r = run(t, sql);
-    sqlite3_free(sql);
-    if (r < 0)
-        return r;
-    r = follow_replace(t, &b->fresh, write_fresh, t);
-    int detached = run(t, "DETACH fresh");
-    return r < 0 ? r : detached;
+static void free_fresh(struct rebuild *b) {
+    struct tree *u = &b->fresh;
+    u->fault = fault_free(u->fault);
+    if (u->db.sql)
+        db_close(&u->db);
+    areas_free(&u->areas);
+    buf_free(&u->batch.bytes);
+    free(u->reason);
+    free(u->invals);
+    pthread_mutex_destroy(&u->lock);
+    pthread_cond_destroy(&u->idle_cond);
+    pthread_cond_destroy(&u->session_cond);
+    remove_files(b->path);
+    b->is_open = false;
 }
 
-/* A suspicion: what the journal makes of it is right. Under the lock. */
-static void finish_suspicion(struct rebuild *b) {
-    struct tree *t = b->tree;
-    uint8_t fresh[DIGEST_SIZE], here[DIGEST_SIZE];
-    set_digest_value(&b->fresh.set, fresh);
-    set_digest_value(&t->set, here);
-    bool well = !memcmp(fresh, here, DIGEST_SIZE);
-    int r = well ? 0 : take_place(b);
-    if (well)
-        t->well_at = env_mono(t->env);
-    if (r < 0)
-        tree_stop(t, "the local state in %s is damaged (it showed before journal entry %" PRIu64 "), and cannot be set right: %s", t->cfg.dir, t->seq + 1, strerror(-r));
+static void set_timer(struct rebuild *b, int64_t wait, void (*fn)(void *)) {
+    b->timer = (struct env_timer){.fn = fn, .arg = b};
+    env_timer_set(b->tree->env, &b->timer, env_mono(b->tree->env) + wait);
 }
 
-static void ask(struct rebuild *b);
+/* Under the tree lock: nothing of it is under way. */
+static void closed(struct rebuild *b) {
+    struct tree *t = b->tree;
+    checkpoint_base_retire(t, b->base);
+    b->base = NULL;
+    if (b->is_open)
+        free_fresh(b);
+    b->next(b);
+}
 
-/* The last entry before the one that does not fit has been applied. On the loop. */
-static void finish(struct rebuild *b) {
+static void look_closed(void *arg) {
+    struct rebuild *b = arg;
+    struct tree *t = b->tree, *u = &b->fresh;
+    tree_lock(t);
+    tree_lock(u);
+    bool idle = u->idle_refs == 0;
+    tree_unlock(u);
+    if (idle && b->busy == 0)
+        closed(b);
+    else
+        set_timer(b, LOOK_NS, look_closed);
+    tree_unlock(t);
+}
+
+/* Under the tree lock: closes the fresh tree, then goes on with next(), under it too. */
+static void close_fresh(struct rebuild *b, void (*next)(struct rebuild *)) {
+    env_timer_cancel(b->tree->env, &b->timer);
+    b->next = next;
+    b->ending = true;
+    forget_pieces(b);
+    if (b->is_open) {
+        tree_lock(&b->fresh);
+        b->fresh.closing = true;
+        fault_close(&b->fresh);
+        tree_unlock(&b->fresh);
+    }
+    set_timer(b, 0, look_closed);
+}
+
+static void ended(struct rebuild *b) {
+    struct tree *t = b->tree;
+    fault_give_up(t, INT64_MAX, -EIO); /* if the base is still lost, the next who asks begins another */
+    fault_resume(t);
+    t->rebuild = NULL;
+    buf_free(&b->entry);
+    free(b->path);
+    free(b->host);
+    free(b);
+    if (!t->closing) {
+        t->checkpoint.stop = false;
+        commit_kick(t);
+        settle_kick(t);
+    }
+    tree_release(t);
+}
+
+/* Under the tree lock. */
+static void end(struct rebuild *b) {
+    close_fresh(b, ended);
+}
+
+/* Every callback begins with it. Under the tree lock: it goes no further. */
+static bool is_over(struct rebuild *b) {
+    if (!b->ending && (b->tree->closing || b->tree->stopped))
+        end(b);
+    return b->ending;
+}
+
+static bool came_back(struct rebuild *b) {
+    struct tree *t = b->tree;
+    tree_lock(t);
+    b->busy--;
+    bool over = is_over(b);
+    tree_unlock(t);
+    return !over;
+}
+
+/* The bucket does not answer, or something here does not: the same once more, later. Nobody waits longer than for any other request. */
+static void later(struct rebuild *b, void (*fn)(void *)) {
+    struct tree *t = b->tree;
+    tree_lock(t);
+    if (!is_over(b)) {
+        fault_give_up(t, env_mono(t->env) - MAX(t->cfg.timeout_ns, AGAIN_NS), -EIO);
+        fault_resume(t);
+        b->all_here = false;
+        set_timer(b, AGAIN_NS, fn);
+    }
+    tree_unlock(t);
+}
+
+/* Where to begin */
+
+static void begin_there(struct rebuild *b);
+
+/* One that was lost since the start, or is in use: what it may have wrong would show the same once more. */
+static bool is_out_of_use(const struct rebuild *b) {
+    const struct checkpoint_state *c = &b->tree->checkpoint;
+    const struct checkpoint_base *own = c->base;
+    if (own && (own->lost || b->why != REBUILD_REFUSED) && !memcmp(own->ref.object.digest, b->ref.object.digest, DIGEST_SIZE))
+        return true;
+    for (own = c->retired; own; own = own->next)
+        if (own->lost && !memcmp(own->ref.object.digest, b->ref.object.digest, DIGEST_SIZE))
+            return true;
+    return false;
+}
+
+static void find_older(void *arg);
+
+/* Under the tree lock: b->ref, or the first one before it that may be of use. */
+static void choose(struct rebuild *b) {
+    bool known = b->ref.seq && b->ref.seq <= b->tree->seq && b->ref.announced <= b->tree->seq;
+    if (known && !is_out_of_use(b))
+        begin_there(b);
+    else if (b->ref.before && b->ref.before <= b->tree->seq)
+        set_timer(b, 0, find_older);
+    else {
+        b->ref = (struct checkpoint_ref){0};
+        begin_there(b);
+    }
+}
+
+static void got_older(void *arg, const struct store_got *g) {
+    struct rebuild *b = arg;
+    struct tree *t = b->tree;
+    uint64_t at = b->ref.before;
+    struct checkpoint_ref older = {0};
+    if (!came_back(b))
+        return;
+    if (g->err < 0) {
+        later(b, find_older);
+        return;
+    }
+    if (!checkpoint_ref_of(t, at, g->data, g->len, &older) || older.seq >= at || older.before >= at)
+        older = (struct checkpoint_ref){0};
+    tree_lock(t);
+    b->ref = older;
+    choose(b);
+    tree_unlock(t);
+}
+
+/* The one before: of the entry that announced it. */
+static void find_older(void *arg) {
+    struct rebuild *b = arg;
+    CLEANUP_FREE char *key = entry_key(b->tree->cfg.prefix, b->ref.before);
+    b->busy++;
+    store_get_range(b->tree->cfg.reader, key, 0, 0, 0, got_older, b);
+}
+
+static void choose_older(struct rebuild *b) {
+    struct checkpoint_ref ref = {.before = b->ref.before};
+    b->ending = false;
+    b->ref = ref;
+    if (is_over(b))
+        return;
+    choose(b);
+}
+
+/* Nothing comes of what was begun. Without the lock. */
+static void give_up_beginning(struct rebuild *b, int err, const char *why) {
+    struct tree *t = b->tree;
+    uint64_t at = b->fresh.seq + 1;
+    if (!why)
+        why = err == -EBADMSG ? "it is damaged, or not what the journal says" : err == -ENOENT ? "it is not in the bucket" : strerror(-err);
+    tree_lock(t);
+    if (b->ref.seq) {
+        log_warning("the checkpoint of journal entry %" PRIu64 " is of no use: %s; looking for the one before", b->ref.seq, why);
+        close_fresh(b, choose_older);
+    } else if (b->why == REBUILD_LOST) {
+        log_error("no other checkpoint can be used, and the journal cannot be applied instead: entry %" PRIu64 ": %s. What was not looked at yet cannot be read; it is tried again later",
+                  at, why);
+        t->checkpoint.lost_for_good_at = env_mono(t->env);
+        end(b);
+    } else {
+        tree_stop(t, "journal entry %" PRIu64 " was built on another tree than this host has, and the journal cannot be applied anew to see why: entry %" PRIu64 ": %s",
+                  t->seq + 1, at, why);
+        end(b);
+    }
+    tree_unlock(t);
+}
+
+static bool is_trouble(int err) {
+    return err == -EIO || err == -ETIMEDOUT || err == -EACCES || err == -ENOSPC || err == -ENOMEM || err == -EINTR;
+}
+
+static void ask(void *arg);
+static void adopt(void *arg);
+static void apply_on(void *arg);
+static void begin_again(void *arg);
+
+static void adopt_waited(void *arg, int err) {
+    struct rebuild *b = arg;
+    if (!came_back(b))
+        return;
+    if (err == 0)
+        adopt(b);
+    else if (is_trouble(err))
+        later(b, adopt);
+    else
+        give_up_beginning(b, err, NULL);
+}
+
+static void adopt_work(void *arg) {
+    struct rebuild *b = arg;
+    b->err = checkpoint_adopt(b->base);
+}
+
+static void adopted(void *arg) {
+    struct rebuild *b = arg;
+    if (!came_back(b))
+        return;
+    if (b->err == -EINPROGRESS) {
+        b->busy++;
+        sealed_db_wait(b->base->object, b->base->sql, adopt_waited, b);
+    } else if (is_trouble(b->err)) {
+        later(b, adopt);
+    } else if (b->err < 0) {
+        give_up_beginning(b, b->err, NULL);
+    } else {
+        checkpoint_base_attach(b->base);
+        ask(b);
+    }
+}
+
+static void adopt(void *arg) {
+    struct rebuild *b = arg;
+    b->busy++;
+    env_work(b->tree->env, adopt_work, adopted, b);
+}
+
+/* Under the tree lock. */
+static void begin_there(struct rebuild *b) {
+    struct tree *t = b->tree;
+    int r = open_fresh(b);
+    if (r == 0 && b->ref.seq)
+        r = checkpoint_base_open(&b->fresh, &b->ref, &b->base);
+    if (r == 0) {
+        set_timer(b, 0, b->ref.seq ? adopt : ask);
+    } else if (b->ref.seq) {
+        log_warning("the checkpoint of journal entry %" PRIu64 " cannot be opened: %s; looking for the one before", b->ref.seq, strerror(-r));
+        close_fresh(b, choose_older);
+    } else if (b->why == REBUILD_REFUSED) {
+        tree_stop(t, "journal entry %" PRIu64 " by %s was built on another tree than this host has, and %s cannot be made: %s", t->seq + 1, b->host, b->path, strerror(-r));
+        end(b);
+    } else {
+        log_errno(r, "%s cannot be made", b->path);
+        free_fresh(b);
+        set_timer(b, AGAIN_NS, begin_again);
+    }
+}
+
+static void begin_again(void *arg) {
+    struct rebuild *b = arg;
+    tree_lock(b->tree);
+    if (!is_over(b))
+        begin_there(b);
+    tree_unlock(b->tree);
+}
+
+/* The end */
+
+static void resume(void *arg) {
+    ask(arg);
+}
+
+/* Under the lock, both at the same entry: 0 and done, -EINPROGRESS: more rows are needed. */
+static int finish_refused(struct rebuild *b) {
     struct tree *t = b->tree;
     uint8_t now[DIGEST_SIZE];
     set_digest_value(&b->fresh.set, now);
-    tree_lock(t);
-    if (b->suspect && b->fresh.seq != t->seq) { /* it goes on meanwhile, at the start in another thread */
-        tree_unlock(t);
-        ask(b);
-        return;
-    }
-    if (b->suspect) {
-        finish_suspicion(b);
-        end(b);
-        commit_kick(t);
-        settle_kick(t);
-        tree_unlock(t);
-        follow_now(t);
-        return;
-    }
     bool agrees = !memcmp(now, b->want, DIGEST_SIZE) && !memcmp(b->fresh.head_hash, t->head_hash, DIGEST_SIZE);
-    int r = agrees ? take_place(b) : 0;
+    int r = agrees ? rebuild_take_place(b) : 0;
+    if (!agrees && b->ref.seq) {
+        log_warning("the checkpoint of journal entry %" PRIu64 " does not agree with journal entry %" PRIu64 ": looking for the one before", b->ref.seq, t->seq + 1);
+        close_fresh(b, choose_older);
+        return -EAGAIN;
+    }
     if (!agrees)
         tree_stop(t, "journal entry %" PRIu64 " by %s was built on another tree than the journal before it makes: that host is damaged. This host stops before it; "
                      "what it has not committed stays queued",
                   t->seq + 1, b->host);
-    else if (r < 0)
+    else if (r < 0 && r != -EINPROGRESS)
         tree_stop(t, "the local state in %s is damaged (it showed at journal entry %" PRIu64 "), and cannot be set right: %s", t->cfg.dir, t->seq + 1, strerror(-r));
-    end(b);
+    return r == -EINPROGRESS ? r : 0;
+}
+
+/* What the journal makes of it is right. */
+static int finish_other(struct rebuild *b) {
+    struct tree *t = b->tree;
+    uint8_t fresh[DIGEST_SIZE], here[DIGEST_SIZE];
+    set_digest_value(&b->fresh.set, fresh);
+    set_digest_value(&t->set, here);
+    bool well = b->why == REBUILD_SUSPECT && !memcmp(fresh, here, DIGEST_SIZE);
+    int r = well ? 0 : rebuild_take_place(b);
+    if (r == -EINPROGRESS)
+        return r;
+    if (well)
+        t->well_at = env_mono(t->env);
+    else if (r == 0 && b->why == REBUILD_LOST && b->ref.seq)
+        log_warning("this host goes on with the checkpoint of journal entry %" PRIu64 " and the entries after it; nothing was lost", b->ref.seq);
+    else if (r == 0 && b->why == REBUILD_LOST)
+        log_warning("this host has read the whole journal instead of the checkpoint; nothing was lost");
+    else if (r < 0)
+        tree_stop(t, "the local state in %s is damaged (it showed before journal entry %" PRIu64 "), and cannot be set right: %s", t->cfg.dir, t->seq + 1, strerror(-r));
+    return 0;
+}
+
+static void here_came(void *arg, int err);
+static void fetch_here(void *arg);
+
+/* All that was here before is here in the fresh tree, and nothing is asked for. On the loop, without the lock. */
+static void finish(struct rebuild *b) {
+    struct tree *t = b->tree;
+    tree_lock(t);
+    bool idle = fault_pause(t);
+    if (is_over(b)) {
+        tree_unlock(t);
+        return;
+    }
+    t->checkpoint.stop |= t->checkpoint.making; /* it reads from the base that goes */
+    int r = b->fresh.seq != t->seq || !idle || t->checkpoint.making ? -EBUSY : b->why == REBUILD_REFUSED ? finish_refused(b) : finish_other(b);
+    if (r == 0)
+        end(b);
+    else if (r == -EBUSY)
+        set_timer(b, LOOK_NS, resume);
+    if (r == -EINPROGRESS) {
+        fault_resume(t); /* what it has just asked for is fetched there too, unless that is lost */
+        b->all_here = false;
+        b->busy++;
+    }
     tree_unlock(t);
-    if (agrees && r == 0)
+    if (r == -EINPROGRESS)
+        fault_wait_all(&b->fresh, here_came, b);
+    else if (r == 0)
         follow_now(t);
 }
 
-/* 0; the journal cannot be what this host has applied once. */
+/* Directories that are here in the old tree, after the last one. Under the tree lock. */
+static size_t list_here(struct rebuild *b, uint64_t *ret) {
+    struct tree *t = b->tree;
+    sqlite3_stmt *s = NULL;
+    size_t n = 0;
+    if (sqlite3_prepare_v2(t->db.sql, "SELECT dir FROM c_here WHERE dir > ?1 ORDER BY dir LIMIT ?2", -1, &s, NULL) != SQLITE_OK)
+        return 0;
+    sqlite3_bind_int64(s, 1, b->last_here);
+    sqlite3_bind_int64(s, 2, DIRS);
+    while (n < DIRS && sqlite3_step(s) == SQLITE_ROW)
+        ret[n++] = (uint64_t)sqlite3_column_int64(s, 0);
+    sqlite3_finalize(s);
+    return n;
+}
+
+static void here_came(void *arg, int err) {
+    struct rebuild *b = arg;
+    if (!came_back(b))
+        return;
+    if (err < 0 && !is_trouble(err))
+        give_up_beginning(b, err, NULL);
+    else if (err < 0)
+        later(b, fetch_here);
+    else
+        fetch_here(b);
+}
+
+/* True: nothing new is here in the old tree from now on, and nothing on its way. */
+static bool stand_still(struct rebuild *b) {
+    tree_lock(b->tree);
+    b->all_here = fault_pause(b->tree);
+    tree_unlock(b->tree);
+    b->last_here = -1;
+    return b->all_here;
+}
+
+/* Twice: the second time with nothing new coming meanwhile. */
+static void fetch_here(void *arg) {
+    struct rebuild *b = arg;
+    struct tree *t = b->tree, *u = &b->fresh;
+    uint64_t dirs[DIRS];
+    int r = 0;
+    for (size_t n = 1; fault_is_lazy(u) && r == 0 && n;) {
+        tree_lock(t);
+        n = list_here(b, dirs);
+        tree_unlock(t);
+        tree_lock(u);
+        for (size_t i = 0; i < n && (r == 0 || r == -EINPROGRESS); i++)
+            r = MIN(r, fault_need_dir(u, dirs[i]));
+        tree_unlock(u);
+        if (r == 0 && n)
+            b->last_here = (int64_t)dirs[n - 1];
+        if (r == 0 && n == 0 && !b->all_here) {
+            if (!stand_still(b)) {
+                tree_lock(t);
+                set_timer(b, LOOK_NS, fetch_here);
+                tree_unlock(t);
+                return;
+            }
+            n = 1;
+        }
+    }
+    if (r == 0) {
+        b->last_here = -1; /* if it comes here again */
+        finish(b);
+        return;
+    }
+    b->busy++;
+    fault_wait_all(u, here_came, b);
+}
+
+/* Applying */
+
+/* Later entries say what the tree was: a checkpoint that they do not bear out is wrong. From entry 1 on there is no choice. */
+static int check_piece(struct rebuild *b, const struct entry *e) {
+    struct tree *u = &b->fresh;
+    uint8_t tree[DIGEST_SIZE];
+    if (e->sequence == 1)
+        return 0;
+    if (memcmp(e->previous, u->head_hash, DIGEST_SIZE))
+        return -EBADE;
+    set_digest_value(&u->set, tree);
+    return b->ref.seq && memcmp(e->tree, tree, DIGEST_SIZE) ? -EBADE : 0;
+}
+
+static int apply_here(struct tree *u, const struct entry *e, const struct piece *p) {
+    struct follow_head before;
+    size_t n_void;
+    follow_keep(u, &before);
+    int r = tree_begin(u);
+    if (r < 0)
+        return r;
+    r = follow_need(u, e);
+    if (r == 0)
+        r = apply_entry(u, e, NULL, &n_void);
+    r = tree_end(u, r);
+    if (r < 0) {
+        follow_back(u, &before);
+        return r;
+    }
+    digest_of(p->data.data, p->data.len, u->head_hash);
+    u->seq = e->sequence;
+    buf_free(&u->batch.bytes);
+    return 0;
+}
+
+/* Under the lock of the fresh tree. 0; -EINPROGRESS: follow_wait(); else the journal cannot be what this host has applied once. */
 static int apply_piece(struct rebuild *b, const struct piece *p) {
     CLEANUP_ENTRY struct entry e = {0};
     struct tree *u = &b->fresh;
-    size_t n_void;
     uint64_t seq = u->seq + 1;
     int r = follow_open(u, seq, p->data.data, p->data.len, &e);
     if (r == -EBADMSG && seq > 1) { /* void */
         u->seq = seq;
         return 0;
     }
-    if (r == 0 && seq > 1 && memcmp(e.previous, u->head_hash, DIGEST_SIZE))
-        r = -EBADE;
     if (r == 0)
-        r = apply_entry(u, &e, NULL, &n_void);
-    if (r < 0)
-        return r;
-    digest_of(p->data.data, p->data.len, u->head_hash);
-    u->seq = seq;
-    return 0;
+        r = check_piece(b, &e);
+    if (r == 0)
+        r = batch_open(u, &e);
+    return r < 0 ? r : apply_here(u, &e, p);
 }
 
-static void ask_again(void *arg) {
-    ask(arg);
+static void rows_came(void *arg, int err) {
+    struct rebuild *b = arg;
+    if (!came_back(b))
+        return;
+    if (err < 0 && !is_trouble(err))
+        give_up_beginning(b, err, NULL);
+    else if (err < 0)
+        later(b, apply_on);
+    else
+        apply_on(b);
+}
+
+static void apply_on(void *arg) {
+    struct rebuild *b = arg;
+    struct tree *u = &b->fresh;
+    int r = 0;
+    tree_lock(u);
+    while (b->at < b->n && r == 0) {
+        r = apply_piece(b, &b->pieces[b->at]);
+        b->at += r == 0;
+    }
+    bool entry_1 = !b->ref.seq;
+    CLEANUP_FREE char *why = u->reason ? xstrdup(u->reason) : NULL;
+    tree_unlock(u);
+    if (r == 0) {
+        ask(b);
+    } else if (r == -EINPROGRESS) {
+        b->busy++;
+        follow_wait(u, rows_came, b);
+    } else if (r == -EBADE && !entry_1) {
+        give_up_beginning(b, r, "the journal does not go on from it");
+    } else if (r == -EIO || r == -ENOSPC || r == -ENOMEM) {
+        later(b, apply_on);
+    } else {
+        give_up_beginning(b, r, why);
+    }
 }
 
 static void all_here(struct rebuild *b) {
-    struct tree *t = b->tree;
     bool missing = false;
     for (unsigned i = 0; i < b->n; i++)
         missing |= !b->pieces[i].there;
-    tree_lock(t);
-    bool closing = t->closing;
-    if (closing)
-        end(b);
-    else if (missing)
-        env_timer_set(t->env, &b->timer, env_mono(t->env) + AGAIN_NS);
-    tree_unlock(t);
-    if (closing || missing)
-        return;
-    int r = db_begin(&b->fresh.db);
-    for (unsigned i = 0; i < b->n && r == 0; i++)
-        r = apply_piece(b, &b->pieces[i]);
-    if (r == 0)
-        r = db_commit(&b->fresh.db);
-    if (r == 0) {
-        ask(b);
-        return;
-    }
-    tree_lock(t);
-    tree_stop(t, "journal entry %" PRIu64 " was built on another tree than this host has, and the journal cannot be applied anew to see why: entry %" PRIu64 ": %s",
-              t->seq + 1, b->fresh.seq + 1, strerror(-r));
-    end(b);
-    tree_unlock(t);
+    if (missing)
+        later(b, ask);
+    else
+        apply_on(b);
 }
 
 static void got(void *arg, const struct store_got *g) {
     struct piece *p = arg;
     struct rebuild *b = p->rebuild;
-    if (g->err == 0 && buf_append(&p->data, g->data, g->len) == 0)
+    bool goes_on = came_back(b);
+    if (goes_on && g->err == 0 && buf_append(&p->data, g->data, g->len) == 0)
         p->there = true;
-    if (--b->waiting == 0)
+    if (--b->waiting == 0 && goes_on)
         all_here(b);
 }
 
 /* The next window, or what is missing of this one. On the loop. */
-static void ask(struct rebuild *b) {
+static void ask(void *arg) {
+    struct rebuild *b = arg;
     struct tree *t = b->tree;
-    if (b->first + b->n == b->fresh.seq + 1) {
+    tree_lock(t);
+    uint64_t head = t->seq;
+    bool over = is_over(b);
+    tree_unlock(t);
+    if (over)
+        return;
+    if (b->at == b->n) {
         forget_pieces(b);
         b->first = b->fresh.seq + 1;
-        b->n = (unsigned)MIN(WINDOW, t->seq - b->fresh.seq);
+        b->n = (unsigned)MIN(REBUILD_WINDOW, head - b->fresh.seq);
     }
     if (b->n == 0) {
-        finish(b);
+        fetch_here(b);
         return;
     }
     b->waiting = 1; /* answers may come at once */
@@ -320,58 +617,75 @@ static void ask(struct rebuild *b) {
         buf_free(&b->pieces[i].data);
         b->pieces[i] = (struct piece){.rebuild = b, .data = BUF_INIT(ENTRY_MAX + 1)};
         b->waiting++;
+        b->busy++;
         store_get_range(t->cfg.reader, key, 0, 0, 0, got, &b->pieces[i]);
     }
     if (--b->waiting == 0)
         all_here(b);
 }
 
-static void begin(struct tree *t, const struct entry *e, bool suspect) {
-    if (fault_is_lazy(t)) {
-        tree_stop(t, "journal entry %" PRIu64 " by %s was built on another tree than this host has; unmount, move the local state %s "
-                     "away once `assetfs status` shows nothing queued, and mount again",
-                  e->sequence, e->host, t->cfg.dir);
-        return;
-    }
+/* Beginning */
+
+/* Under the lock. */
+static void begin(struct tree *t, enum rebuild_why why, const struct entry *e) {
     struct rebuild *b = xcalloc(1, sizeof *b);
     b->tree = t;
-    b->suspect = suspect;
+    b->why = why;
     b->path = xasprintf("%s/rebuild.db", t->cfg.dir);
-    b->host = xstrdup(e->host);
-    b->first = 1;
-    memcpy(b->want, e->tree, DIGEST_SIZE);
-    b->fresh.cfg = t->cfg;
-    b->fresh.env = t->env;
-    b->timer = (struct env_timer){.fn = ask_again, .arg = b};
-    remove_files(b->path);
-    int r = db_open(&b->fresh.db, b->path);
-    if (r == 0)
-        r = run(&b->fresh, "PRAGMA synchronous=OFF");
+    b->host = xstrdup(e ? e->host : "");
+    if (e)
+        memcpy(b->want, e->tree, DIGEST_SIZE);
+    if (fault_is_lazy(t))
+        b->ref = t->checkpoint.known.ref;
     tree_hold(t);
     t->rebuild = b;
-    log_warning("journal entry %" PRIu64 " by %s %s: the journal is applied anew to see whether this host is wrong", e->sequence, e->host,
-                suspect ? "has changes that do not fit here" : "was built on another tree than this host has");
-    if (r < 0) {
-        tree_stop(t, "journal entry %" PRIu64 " by %s was built on another tree than this host has, and %s cannot be made: %s", e->sequence, e->host, b->path, strerror(-r));
-        end(b);
-        return;
-    }
-    env_timer_set(t->env, &b->timer, env_mono(t->env));
+    choose(b);
 }
 
 void rebuild_begin(struct tree *t, const struct entry *e) {
-    if (!t->rebuild && !t->stopped && !t->closing)
-        begin(t, e, false);
+    if (t->stopped || t->closing)
+        return;
+    if (t->rebuild) {
+        t->rebuild->doubted = true; /* it begins again when this one has ended, if it has to */
+        return;
+    }
+    log_warning("journal entry %" PRIu64 " by %s was built on another tree than this host has: the journal is applied anew to see whether this host is wrong", e->sequence,
+                e->host);
+    begin(t, REBUILD_REFUSED, e);
 }
 
 void rebuild_suspect(struct tree *t, const struct entry *e) {
     bool trusted = t->made_here || (t->well_at && env_mono(t->env) - t->well_at < TRUSTED_NS);
-    if (!t->rebuild && !t->stopped && !t->closing && !trusted && !fault_is_lazy(t))
-        begin(t, e, true);
+    if (t->rebuild || t->stopped || t->closing || trusted)
+        return;
+    log_warning("journal entry %" PRIu64 " by %s has changes that do not fit here: the journal is applied anew to see whether this host is wrong", e->sequence, e->host);
+    begin(t, REBUILD_SUSPECT, e);
+}
+
+static void begin_lost(struct tree *t, int err) {
+    log_warning("the checkpoint of journal entry %" PRIu64 " that this host began from %s: it looks for another beginning, and whoever needs what was not looked at yet waits. "
+                "`assetfs checkpoint` makes a new one for other hosts",
+                t->checkpoint.base ? t->checkpoint.base->ref.seq : 0, err == -ENOENT ? "is not in the bucket any more" : "is damaged");
+    begin(t, REBUILD_LOST, NULL);
+}
+
+void rebuild_lost(struct tree *t, int err) {
+    int64_t tried = t->checkpoint.lost_for_good_at;
+    if (t->checkpoint.base)
+        t->checkpoint.base->lost = true;
+    if (t->stopped || (tried && env_mono(t->env) - tried < HOPELESS_NS))
+        fault_give_up(t, INT64_MAX, -EIO);
+    else if (!t->rebuild && !t->closing)
+        begin_lost(t, err);
+}
+
+
+bool rebuild_bars_commits(const struct tree *t) {
+    return t->rebuild && (t->rebuild->why != REBUILD_LOST || t->rebuild->doubted);
 }
 
 void rebuild_close(struct tree *t) {
     struct rebuild *b = t->rebuild;
-    if (b && b->waiting == 0)
+    if (b && !b->ending)
         end(b);
 }

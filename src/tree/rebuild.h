@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * When an entry was built on another tree than this host has, somebody is wrong. This host looks at itself first: it applies the whole journal once more, into a database beside tree.db, and where
- * the outcome is what the entry says, that takes the place of the confirmed tree; what is pending here, the spool and uploads stay, and are merged over it (rules §4, with the damaged tree as
- * base). Where it is not, the fault is not here: this host stops before that entry, read-only, and names it.
+ * Making the confirmed tree anew, out of the bucket. When an entry was built on another tree than this host has, somebody is wrong, and this host looks at itself first; and a host that began from a
+ * checkpoint which turns out to be damaged or lost later on needs another beginning. The journal is applied once more, into a database beside tree.db, from a checkpoint if this host began from
+ * one: after a disagreement from the newest, else from the newest that is not its own, then from the one before, at last from entry 1. A checkpoint that the entries after it do not bear out
+ * (each says on which tree it was built) is passed over. What comes of it takes the place of the confirmed tree; what is pending here, the spool and uploads stay, and are merged over it
+ * (rules §4, with the old tree as base); inode numbers are those of the journal, so open handles and what the kernel knows stay valid. Where the outcome is not what the entry says, the fault is
+ * not here: this host stops before that entry, read-only, and names it.
  *
- * Meanwhile programs go on, and nothing is committed. On the loop, without the tree lock but for the last step. A host that began from a checkpoint is not rebuilt: it stops.
+ * Directories that were here are here afterwards; the others are fetched from the new base. Who waits for rows of a lost base waits on, for as long as a request may (timeout), then fails with EIO. While the
+ * bucket does not answer everything stays as it is, and is tried again.
+ *
+ * Meanwhile programs go on. Nothing is committed while this host doubts its own tree. On the loop, with the fresh tree under a lock of its own, without the tree lock but for the last step.
  */
 #ifndef ASSETFS_REBUILD_H
 #define ASSETFS_REBUILD_H
@@ -18,6 +24,10 @@ void rebuild_begin(struct tree *, const struct entry *);
 /* Under the lock, when changes of another host's entry, which has been applied, did not fit the tree: either its writer is broken, or this host is damaged, and what it commits next would stop
  * everybody else. So it looks at itself before it commits anything; where it has done so a while ago and was well, or has made its tree anew since it was started, it does not. */
 void rebuild_suspect(struct tree *, const struct entry *);
+/* Under the lock, on the loop: the checkpoint this host began from cannot be used any more (-EBADMSG, -ENOENT). */
+void rebuild_lost(struct tree *, int err);
+/* Under the lock: what is committed now might be built on a wrong tree. */
+bool rebuild_bars_commits(const struct tree *);
 /* tree.c: on the loop when the tree is being closed, under the lock. */
 void rebuild_close(struct tree *);
 

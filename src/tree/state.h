@@ -85,7 +85,9 @@ struct checkpoint_base;
 struct checkpoint_state {
     struct checkpoint_known known;
     struct checkpoint_ref ready;  /* in the bucket, but no entry says so yet; seq 0: none */
-    struct checkpoint_base *base; /* the one that fault.c asks; set while no other thread is about */
+    struct checkpoint_base *base; /* the one that fault.c asks; set while no other thread is about, and by rebuild.c while no checkpoint is made */
+    struct checkpoint_base *retired; /* those it asks no more */
+    int64_t lost_for_good_at;     /* mono: when neither another one nor the journal could take its place; 0: it has not been so */
     bool making;
     _Atomic bool stop;            /* not guarded by the lock: a worker looks at it */
     struct env_timer timer;
@@ -220,7 +222,7 @@ struct tree {
     bool made_here;            /* the tree was made from entry 1 since the start: it is what the journal says */
     int64_t well_at;           /* mono: when this host last looked at itself and was well; 0: it has not */
     size_t n_void;             /* changes of the last entry that did not fit */
-    struct rebuild *rebuild;   /* under way (rebuild.h): nothing is committed meanwhile; NULL: not */
+    struct rebuild *rebuild;   /* under way (rebuild.h); NULL: not */
     int64_t witness_at;        /* mono: when the newest entry was last seen in the bucket, or all that could be seen of it was a cache's: then a commit is the proof */
     bool read_only;            /* by configuration, or for `reason` */
     bool offline;
@@ -309,8 +311,11 @@ extern const char follow_rewrites[]; /* what it means if it does */
 int follow_take(struct tree *, uint64_t seq, const void *p, size_t n) ATTR_WARN_UNUSED;
 /* 0, and the entry; -EBADMSG: no key that was ever announced opens it: void, if that stays so; else why nobody can go on here. */
 int follow_open(struct tree *, uint64_t seq, const void *p, size_t n, struct entry *ret) ATTR_WARN_UNUSED;
-/* C becomes what a rebuild made of the same entries (digest and totals from `fresh`); what is pending is merged over it. write() does it, in the transaction, and keeps what was there. */
+/* C becomes what a rebuild made of the same entries (digest and totals from `fresh`); what is pending is merged over it. write() does it, in the transaction, and keeps what was there.
+ * -EINPROGRESS: the merge needs rows that are not here (fault_wanted()). */
 int follow_replace(struct tree *, const struct tree *fresh, int (*write)(void *arg, struct before *), void *arg) ATTR_WARN_UNUSED;
+/* The rows that applying the entry asks for first, all at once: 0, -EINPROGRESS. */
+int follow_need(struct tree *, const struct entry *) ATTR_WARN_UNUSED;
 /* The number is used up and has no effect. */
 int follow_void(struct tree *, uint64_t seq) ATTR_WARN_UNUSED;
 /* After follow_take() has returned -EINPROGRESS, without the lock: ready() on the loop when what it needs is here (rows, fault_wait_all(); or a batch), or why it cannot be had. */
