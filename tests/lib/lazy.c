@@ -3,6 +3,7 @@
 #include "lazy.h"
 #include "sim_env.h"
 #include "tree/base_build.h"
+#include "tree/rebuild.h"
 #include "tree/rows.h"
 #include <limits.h>
 #include <utlist.h>
@@ -17,11 +18,12 @@ struct waiting {
 
 struct lazy {
     struct env *env;
+    struct tree *tree;
     sqlite3 *sql;
     struct base *base;
     uint64_t random;
     unsigned failures, listings;
-    bool braked, steady;
+    bool braked, steady, spoilt;
     unsigned rows_left; /* then */
     int err;
     struct waiting *waiting;
@@ -54,6 +56,8 @@ static unsigned draw(struct lazy *l, unsigned n) {
 /* The source */
 
 static int hesitate(struct lazy *l) {
+    if (l->spoilt)
+        return -EBADMSG;
     if (l->failures) {
         l->failures--;
         return l->err;
@@ -122,8 +126,21 @@ static void wait_for_pages(void *arg, void (*ready)(void *, int), void *ready_ar
     env_timer_set(l->env, &w->timer, env_mono(l->env) + draw(l, 30) * NS_PER_MS);
 }
 
+static void lost(void *arg, int err) {
+    struct lazy *l = arg;
+    tree_lock(l->tree);
+    rebuild_lost(l->tree, err);
+    tree_unlock(l->tree);
+}
+
 static void attach(struct lazy *l, struct tree *t) {
-    fault_attach(t, &(struct fault_source){.children = children, .parents = parents, .wait = wait_for_pages, .arg = l, .next_dir = is_on || goes_ahead ? next_dir : NULL});
+    l->tree = t;
+    fault_attach(t, &(struct fault_source){.children = children,
+                                           .parents = parents,
+                                           .wait = wait_for_pages,
+                                           .arg = l,
+                                           .next_dir = is_on || goes_ahead ? next_dir : NULL,
+                                           .lost = lost});
 }
 
 static struct lazy *lazy_open(struct tree *t, const char *path, uint64_t seq) {
@@ -149,6 +166,11 @@ struct lazy *lazy_again(struct tree *t, const char *dir) {
 void lazy_fail(struct lazy *l, unsigned n, int err) {
     l->failures = n;
     l->err = err;
+}
+
+void lazy_spoil(struct lazy *l) {
+    if (l)
+        l->spoilt = true;
 }
 
 void lazy_brake(struct lazy *l, unsigned rows) {
@@ -239,7 +261,7 @@ struct lazy *lazy_forget(struct tree *t, struct lazy *from, const char *dir) {
         return NULL;
     CLEANUP_FREE char *path = xasprintf("%s/lazy.db", dir), *new = xasprintf("%s/lazy.new", dir);
     unlink(new);
-    build(t, from, new);
+    build(t, fault_is_lazy(t) ? from : NULL, new);
     struct lazy *l = lazy_open(t, new, t->seq);
     if (rename(new, path) < 0)
         die(path, -errno);

@@ -28,6 +28,8 @@ struct lazy *lazy_forget(struct tree *, struct lazy *from, const char *dir);
 struct lazy *lazy_again(struct tree *, const char *dir);
 /* The next so many questions fail with that. */
 void lazy_fail(struct lazy *, unsigned n, int err);
+/* Every question shows that the base is damaged, for good: the tree is rebuilt by the first that is asked. NULL-safe. */
+void lazy_spoil(struct lazy *);
 /* After so many more rows nothing is answered any more, until it is freed. */
 void lazy_brake(struct lazy *, unsigned rows);
 /* A fault_wait(): *(int *)arg becomes what it is told. */

@@ -20,7 +20,10 @@ static void one_step(struct world *w) {
         w->victim = h;
         w->fuse = 1 + below(w, 60);
     } else if (lazy_is_on() && chance(w, 100)) {
-        say(w, h, "forgets%s", box_forget(h->life->box) ? "" : " nothing");
+        bool forgets = box_forget(h->life->box), spoilt = forgets && chance(w, 250);
+        say(w, h, "forgets%s", !forgets ? " nothing" : spoilt ? ", and what it had it from goes bad" : "");
+        if (spoilt)
+            lazy_spoil(h->life->box->lazy);
     } else if (chance(w, 15)) {
         change_network(w, h);
     } else if (chance(w, 5)) {
