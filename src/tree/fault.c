@@ -358,7 +358,7 @@ static void run_job(void *arg) {
     if (r == 0 && !j->key.is_dir && !j->any)
         r = note_absent(f->tree, j->key.ino);
     j->err = r;
-    if (r == 0)
+    if (r == 0 && (walks || j->any))
         fetch_more(f, walks ? j->key.ino : 0);
 }
 
