@@ -367,7 +367,9 @@ static void serve_apply(struct serve *v, const char *args, struct control_reply 
     else if ((apply_one(&a, at.ino), !a.err))
         wait_for_room(&a, 0);
     waiting_end(&a.w);
-    if (a.err)
+    if (a.err == -EROFS)
+        control_say(reply, "error the volume cannot be changed from here: %s", strerror(EROFS));
+    else if (a.err)
         control_say(reply, "error %" PRIu64 " of %" PRIu64 " files were to be moved when it ended: %s; what was begun goes on by itself, and the same command goes on with the rest", a.moved,
                     a.seen, a.why ? a.why : strerror(-a.err));
     else

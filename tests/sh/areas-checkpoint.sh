@@ -64,3 +64,14 @@ expect 0 "$ASSETFS" area apply "$MNT/shop/private"
 grep -q '^12 files looked at, 12 moved' "$TMP/out" || fail "apply after remove: $(cat "$TMP/out")"
 key_begins "$MNT/shop/private/deep/er/7.txt" shop/private/
 umount_volume
+
+# A mount that cannot change anything says so.
+"$ASSETFS" area list "$TMP" 2>/dev/null && fail "rules of no mount"
+mount_volume ro
+"$ASSETFS" area list "$MNT" | grep -q '^shop/private ' || fail "no rules on a read-only mount"
+for words in "set $MNT/x access=open" "remove $MNT/shop"; do
+    # shellcheck disable=SC2086 # words
+    expect 1 "$ASSETFS" area $words
+    says 'the volume cannot be changed from here: Read-only file system'
+done
+umount_volume
