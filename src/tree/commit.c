@@ -375,8 +375,10 @@ static void put_done(void *arg, int err, const char *why) {
         f->putting = f->putting && !(ours && f->seq == p->seq);
     } else if (err == 0) {
         f->putting = false;
-        free(t->reason);
-        t->reason = NULL;
+        if (!t->offline) { /* that reason stands */
+            free(t->reason);
+            t->reason = NULL;
+        }
         t->witness_at = env_mono(t->env);
         t->unproven_since = 0; /* the number was free: what we know was the head */
         t->put_while_offline = t->offline;

@@ -47,6 +47,8 @@ run_rsync() {
         n=$((n + 1))
         more_source "$n"
         rsync -a "$TMP/source/" "$A/in/" || fail "rsync: exit status $?"
+        (cd "$TMP/source" && find . -mindepth 1 | cut -c 3-) >"$TMP/new-names"
+        mv "$TMP/new-names" "$TMP/in-names"
     done
 }
 
@@ -54,18 +56,6 @@ run_tar() {
     until [ -e "$TMP/stop" ]; do
         : >"$TMP/tar.err" # what tar says is read when the archive has ended
         tar -cf - -C "$B/base" . 2>"$TMP/tar.err" | python3 "$MIXTURE" tar "$TMP/base-sums" 3<"$TMP/tar.err" || fail "tar"
-    done
-}
-
-# Small writes of the other host, to files that both write, too.
-run_notes() {
-    n=0
-    until [ -e "$TMP/stop" ]; do
-        n=$((n + 1))
-        echo "note $n of $seed" >"$B/notes/$n" || fail "note $n could not be written"
-        mv "$B/notes/$n" "$B/notes/note-$n" || fail "note $n could not be renamed"
-        echo "note $n of $seed" >>"$TMP/notes"
-        sleep 0.2
     done
 }
 
@@ -110,7 +100,7 @@ check_bucket() {
     while read -r note; do
         n=$((n + 1))
         equals "$(cat "$TMP/mnt-c/notes/note-$n")" "$note" "seed $seed: note $n"
-    done <"$TMP/notes"
+    done <"$TMP/notes.out"
     equals "$(ls "$TMP/mnt-c/notes" | wc -l)" "$n" "seed $seed: notes"
     umount_volume "$TMP/mnt-c"
     rm -rf "$TMP/c-$seed"
@@ -118,14 +108,15 @@ check_bucket() {
 
 one_round() {
     JOBS=''
-    rm -rf "$TMP/stop" "$TMP/source" "$TMP/notes" "$B/notes"
+    rm -rf "$TMP/stop" "$TMP/source" "$B/notes"
     mkdir "$B/notes"
-    : >"$TMP/notes"
+    : >"$TMP/in-names"
     sync_both
     background rsync run_rsync
     background tar run_tar
-    background notes run_notes
+    background notes python3 "$MIXTURE" notes "$B/notes" "$seed" "$PATIENCE" "$TMP/stop"
     background look python3 "$MIXTURE" look "$B/base" "$TMP/base-names" "$PATIENCE" "$TMP/stop"
+    background look-in python3 "$MIXTURE" look "$A/in" "$TMP/in-names" "$PATIENCE" "$TMP/stop"
     background read env "SOURCE=$TMP/base" python3 "$MIXTURE" read "$B/base" "$TMP/base-sums" "$PATIENCE" "$TMP/stop"
     python3 "$MIXTURE" faults "$CONTROL" "${S3#http://}" "$seed" "${FAULT_SECONDS:-20}" "$(daemon_pid "$A")" "$(daemon_pid "$B")" >"$TMP/faults.out" ||
         fail "seed $seed: the faults"
@@ -135,7 +126,7 @@ one_round() {
     check_bucket
     rm -rf "$A/in"
     mkdir "$A/in"
-    echo "seed $seed: $(grep -c . "$TMP/faults.out") faults, $(wc -l <"$TMP/in-sums") files by rsync, $(wc -l <"$TMP/notes") notes, $(tail -n 1 "$TMP/read.out")"
+    echo "seed $seed: $(grep -c . "$TMP/faults.out") faults, $(wc -l <"$TMP/in-sums") files by rsync, $(wc -l <"$TMP/notes.out") notes, $(tail -n 1 "$TMP/read.out")"
 }
 
 make_base

@@ -7,8 +7,9 @@
 #                                                                The processes are stopped for a while now and then. Says what it does, a line each.
 #   mixture.py tar SUMS                       a tar archive on standard input: each file is what SUMS says (sha256sum's format), and none is missing; those that
 #                                             tar could not read, named on descriptor 3 (its standard error), are only looked for
-#   mixture.py look DIR NAMES SECONDS STOP    lists DIR again and again, until the file STOP is there: no name of the file NAMES is ever missing, and no call takes
-#                                             longer than SECONDS
+#   mixture.py look DIR NAMES SECONDS STOP    lists DIR again and again, until the file STOP is there: no name of the file NAMES, as it then is, is ever missing, and no call
+#                                             takes longer than SECONDS
+#   mixture.py notes DIR WORD SECONDS STOP     small writes: files that are written and renamed, none of which fails or takes longer; says what stands in them, a line each
 #   mixture.py read DIR SUMS SECONDS STOP     reads files of SUMS, in any order and from anywhere in them, likewise: right bytes or EIO
 import errno
 import hashlib
@@ -38,7 +39,7 @@ def rules(rnd, s3):
     n, ms = rnd.randrange, rnd.randrange
     return [
         f"any:delay={ms(1, 800)}", "any:hang,count=2", "put:hang,count=1", "cdn:hang,count=3", "any:reset", f"s3:cut-request={n(60000)}",
-        f"any:throttle={n(20000, 300000)}", "s3:fail=503", f"s3:fail=503,retry-after={n(3)}", f"cdn:fail=503,retry-after={n(3)}", "s3:fail=500", "s3:fail=409",
+        f"any:throttle={n(20000, 300000)}", "s3:fail=503", f"s3:fail=503,retry-after={n(3)}", f"cdn:fail=503,retry-after={n(3)}", "s3:fail=500", "s3:fail=409", "put:fail=412,count=2,prefix=.assetfs/journal/",
         f"s3:fail=307,to={s3}", "s3:fail=400:RequestTimeout", "s3:fail=400:BadDigest", "s3:refuse", "put:html=200", "put:html", "put:lose", "any:lose",
         "create:lose", "part:lose", "complete:lose", "part:fail=500", "complete:error200", "complete:error200=SlowDown", "put:garbage,count=1",
         "put:garbage,count=1,prefix=files/", "cdn:spa", "cdn:html=200", "cdn:html", "cdn:fail=500", "cdn:fail=502", "cdn:fail=504", f"get:cut={n(70000)}",
@@ -166,6 +167,22 @@ def read_some(watch, path, rnd, whole):
         os.close(fd)
 
 
+def write_note(path, text):
+    with open(path, "w") as f:
+        f.write(text)
+
+
+def notes(top, word, seconds, stop):
+    watch, n = Watch(seconds), 0
+    while not os.path.exists(stop):
+        n += 1
+        text = f"note {n} of {word}"
+        watch(f"writing note {n}", write_note, f"{top}/{n}", text + "\n")
+        watch(f"renaming note {n}", os.rename, f"{top}/{n}", f"{top}/note-{n}")
+        print(text, flush=True)
+        time.sleep(0.2)
+
+
 def read(top, sums, seconds, stop):
     watch, rnd, sums = Watch(seconds), random.Random(1), sums_of(sums)
     good = failed = 0
@@ -183,4 +200,4 @@ def read(top, sums, seconds, stop):
     print(f"{good} reads were right, {failed} failed")
 
 
-{"faults": faults, "tar": tar, "look": look, "read": read}[sys.argv[1]](*sys.argv[2:])
+{"faults": faults, "tar": tar, "look": look, "notes": notes, "read": read}[sys.argv[1]](*sys.argv[2:])
