@@ -30,7 +30,7 @@ first_change() {
     sync_volume
 }
 first_change put:fail=503:SlowDown,count=10 timeout=60s slow
-first_change s3:reset,count=5 timeout=60s reset
+first_change s3:reset,count=2 timeout=60s reset
 remount_from_bucket
 equals "$(ls "$MNT/dir" | wc -l)" 20 directories
 equals "$(wc -l <"$MNT/before")" 3 lines

@@ -39,7 +39,8 @@ def rules(rnd, s3):
     n, ms = rnd.randrange, rnd.randrange
     return [
         f"any:delay={ms(1, 800)}", "any:hang,count=2", "put:hang,count=1", "cdn:hang,count=3", "any:reset", f"s3:cut-request={n(60000)}",
-        f"any:throttle={n(20000, 300000)}", "s3:fail=503", f"s3:fail=503,retry-after={n(3)}", f"cdn:fail=503,retry-after={n(3)}", "s3:fail=500", "s3:fail=409", "put:fail=412,count=2,prefix=.assetfs/journal/",
+        f"any:throttle={n(20000, 300000)}", "s3:fail=503", f"s3:fail=503,retry-after={n(3)}", f"cdn:fail=503,retry-after={n(3)}", "s3:fail=500", "s3:fail=409",
+        "put:fail=412,count=2,prefix=.assetfs/journal/",
         f"s3:fail=307,to={s3}", "s3:fail=400:RequestTimeout", "s3:fail=400:BadDigest", "s3:refuse", "put:html=200", "put:html", "put:lose", "any:lose",
         "create:lose", "part:lose", "complete:lose", "part:fail=500", "complete:error200", "complete:error200=SlowDown", "put:garbage,count=1",
         "put:garbage,count=1,prefix=files/", "cdn:spa", "cdn:html=200", "cdn:html", "cdn:fail=500", "cdn:fail=502", "cdn:fail=504", f"get:cut={n(70000)}",

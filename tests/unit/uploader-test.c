@@ -215,6 +215,20 @@ static void test_lost_answer_is_found_out(void **state) {
     assert_true(store_fault_gets(t->box->store, "files/") > 1);
 }
 
+/* A CDN may remember that nothing was there: the key is looked at more than once before it is put again. */
+static void test_a_412_with_nothing_there_is_put_again(void **state) {
+    struct bench *t = *state;
+    CLEANUP_JOB struct job j;
+    prepare(t, &j, 1, 10, "a");
+    store_fault_fail(t->box->store, FAULT_PUT, "files/", 1, 1, -EEXIST);
+    submit(t, &j);
+    fake_env_advance(t->box->fake, 3600 * NS_PER_S);
+    assert_uploaded(&j, 1, "files/a");
+    assert_int_equal(store_fault_puts(t->box->store, "files/"), 2);
+    assert_true(store_fault_gets(t->box->store, "files/") > 1);
+    assert_int_equal(j.n_stuck, 0);
+}
+
 static void test_known_object_is_not_fetched(void **state) {
     struct bench *t = *state;
     CLEANUP_JOB struct job j;
@@ -706,6 +720,7 @@ int main(void) {
         TEST(test_trouble_is_tried_again_until_it_is_over),
         TEST(test_backoff_grows),
         TEST(test_lost_answer_is_found_out),
+        TEST(test_a_412_with_nothing_there_is_put_again),
         TEST(test_known_object_is_not_fetched),
         TEST(test_same_bytes_are_taken_over),
         TEST(test_squatted_key_takes_the_alternative),
