@@ -5,10 +5,11 @@
 
 /* When one job fails, the others probably would, too. So after a failure nothing new begins until the gate
  * opens (exponential in the failures since the last success), and then one job at a time until something
- * succeeds. Urgent jobs pass the gate. What is only one object's fault (-EINVAL), or one that
+ * succeeds. Urgent jobs pass the gate. What is only one object's fault (-EINVAL, -EBADMSG), or one that
  * is there and cannot be read yet (-ENOENT), shuts no gate. */
 #define ALTERNATIVES 16
-/* An object that a put was told of and that cannot be read yet (a CDN remembers that it was not there) is looked for so often before it is put again. */
+/* An object that a put was told of and that cannot be read yet (a CDN remembers that it was not there) is
+ * looked for so often before it is put again. */
 #define CHECKS 8
 /* How much of an object is fetched at once to be hashed: small, for it is hashed on the loop. */
 #define VERIFY_SIZE (2 * BLOCK_SIZE)
@@ -161,13 +162,15 @@ static void try_again(struct upload *j, enum upload_phase phase, int err, const 
     uint64_t random[2];
     int64_t now = env_mono(u->cfg.env);
     env_random(u->cfg.env, random, sizeof random);
-    if (retry_classify(err) == RETRY_REFUSED)
-        tell_stuck(j, err, why ? why : strerror(-err));
+    bool changed =
+        err == -EBADMSG; /* it may be the memory that was wrong; so it is tried again, but not soon */
+    if (changed || retry_classify(err) == RETRY_REFUSED)
+        tell_stuck(j, changed ? -EIO : err, why ? why : strerror(-err));
     j->phase = phase;
     j->failures++;
     {
         SCOPE_LOCK(&u->lock);
-        if (err != -EINVAL && err != -ENOENT) {
+        if (err != -EINVAL && err != -EBADMSG && err != -ENOENT) {
             u->failures++;
             u->gate = now + retry_wait(&retry_upload, -EIO, u->failures, random[0]);
         }
@@ -176,7 +179,7 @@ static void try_again(struct upload *j, enum upload_phase phase, int err, const 
         j->timer.arg = j;
         if (j->state == WAITING)
             env_timer_set(u->cfg.env, &j->timer,
-                          now + retry_wait(&retry_upload, err, j->failures, random[1]));
+                          now + retry_wait(&retry_upload, changed ? -EINVAL : err, j->failures, random[1]));
     }
     kick(u);
 }

@@ -16,7 +16,6 @@
  * more.
  */
 #include "base/digest.h"
-#include "base/file.h"
 #include "net/retry.h"
 #include "net/xml.h"
 #include "store/got.h"
@@ -29,7 +28,6 @@
 #define PART_TRIES 40
 /* Begin and completion. */
 #define ENDS_TRIES 6
-#define PIECE ((size_t)256 << 10)
 /* S3 may work for minutes on a completion, and sends white space meanwhile. */
 #define COMPLETE_NS (600 * NS_PER_S)
 #define COMPLETE_MAX ((size_t)4 << 20)
@@ -303,7 +301,7 @@ static void part_answered(struct s3_call *c, int err, const struct http_response
     if (err == 0) {
         part_there(p, etag);
     } else if (u->err == 0 && passes(c, err) && ++p->tries < PART_TRIES) {
-        if (code_is(c, "BadDigest") || code_is(c, "XAmzContentSHA256Mismatch"))
+        if (s3_says_other_bytes(c))
             env_work(c->store->base.env, compare_work, compare_done, p);
         else
             part_wait(p, err);
@@ -351,25 +349,8 @@ static void part_send(struct part_put *p) {
 
 /* ---- hashing; on a worker */
 
-/* whole: runs along; NULL: not now. */
 static int hash_part(struct s3_upload *u, unsigned index, EVP_MD_CTX *whole, uint8_t ret[DIGEST_SIZE]) {
-    uint64_t off = part_offset(u, index), left = part_bytes(u, index);
-    CLEANUP_FREE uint8_t *piece = u->put->bytes ? NULL : xmalloc(PIECE);
-    EVP_MD_CTX *part = EVP_MD_CTX_new();
-    int r = part && EVP_DigestInit_ex(part, EVP_sha256(), NULL) ? 0 : -EIO;
-    while (left > 0 && r == 0) {
-        size_t n = (size_t)MIN(left, PIECE);
-        const uint8_t *bytes = u->put->bytes ? (const uint8_t *)u->put->bytes + off : piece;
-        r = u->put->bytes ? 0 : file_pread_all(u->put->fd, piece, n, off);
-        if (r == 0 && !(EVP_DigestUpdate(part, bytes, n) && (!whole || EVP_DigestUpdate(whole, bytes, n))))
-            r = -EIO;
-        off += n;
-        left -= n;
-    }
-    if (r == 0 && !EVP_DigestFinal_ex(part, ret, NULL))
-        r = -EIO;
-    EVP_MD_CTX_free(part);
-    return r;
+    return s3_hash(u->put, part_offset(u, index), part_bytes(u, index), whole, ret);
 }
 
 /* The parts' own digests guard the bytes on their way; that they are the right ones only the whole digest
@@ -407,12 +388,10 @@ static bool part_hashed(struct part_put *p) {
     }
     if (p->err == 0)
         return true;
+    bool changed = p->err == -EBADMSG || p->err == -ENODATA;
     CLEANUP_FREE char *why =
-        xasprintf("%s: %s", u->put->key,
-                  p->err == -EBADMSG || p->err == -ENODATA
-                      ? "the bytes that were to be uploaded are not those that were hashed"
-                      : strerror(-p->err));
-    part_failed(p, -EIO, why);
+        changed ? s3_changed_why(u->put) : xasprintf("%s: %s", u->put->key, strerror(-p->err));
+    part_failed(p, changed ? -EBADMSG : -EIO, why);
     return false;
 }
 

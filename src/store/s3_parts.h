@@ -14,6 +14,7 @@
 #include "store/refusal.h"
 #include "store/s3.h"
 #include "store/s3_request.h"
+#include <openssl/types.h>
 
 #define S3_WHY_MAX ((size_t)8 << 10)
 #define S3_KEY_MAX 1024
@@ -111,6 +112,14 @@ void s3_get_range(struct store *, const char *key, uint64_t off, uint64_t len, u
 /* s3_multipart.c: on the loop. key: whole, taken over. */
 void s3_upload_start(struct s3_store *, const struct store_put *, char *key, store_put_done done, void *arg);
 void s3_uploads_stop(struct s3_store *); /* those that only wait for a timer end now */
+/* SHA-256 of n of the put's bytes, from off on; `whole`, unless NULL, runs along. On a worker. -ENODATA: the
+ * file is shorter. */
+int s3_hash(const struct store_put *, uint64_t off, uint64_t n, EVP_MD_CTX *whole,
+            uint8_t ret[DIGEST_SIZE]) ATTR_WARN_UNUSED;
+/* S3 says that other bytes have come than those that were promised: the way, or this disk? */
+bool s3_says_other_bytes(const struct s3_call *);
+/* What is said if it was the disk. Malloc'd. */
+char *s3_changed_why(const struct store_put *);
 /* The size of the parts of an object: at least `least`, and so that S3_PARTS_MAX of them are enough; 0: too large for S3. */
 uint64_t s3_part_size(uint64_t size, uint64_t least);
 

@@ -2,7 +2,11 @@
  *
  * PutObject with If-None-Match.
  */
+#include "base/file.h"
 #include "store/s3_parts.h"
+#include <openssl/evp.h>
+
+#define PIECE ((size_t)256 << 10)
 
 struct s3_put {
     struct s3_call call;
@@ -15,14 +19,64 @@ struct s3_put {
     struct sigv4_pair headers[S3_HEADERS_MAX];
     store_put_done done;
     void *arg;
+    int err;       /* of hashing */
+    char *refusal; /* what S3 said before it */
 };
+
+int s3_hash(const struct store_put *put, uint64_t off, uint64_t n, EVP_MD_CTX *whole,
+            uint8_t ret[DIGEST_SIZE]) {
+    CLEANUP_FREE uint8_t *piece = put->bytes ? NULL : xmalloc(PIECE);
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    int r = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) ? 0 : -EIO;
+    while (n > 0 && r == 0) {
+        size_t now = (size_t)MIN(n, PIECE);
+        const uint8_t *bytes = put->bytes ? (const uint8_t *)put->bytes + off : piece;
+        r = put->bytes ? 0 : file_pread_all(put->fd, piece, now, off);
+        if (r == 0 &&
+            !(EVP_DigestUpdate(hash, bytes, now) && (!whole || EVP_DigestUpdate(whole, bytes, now))))
+            r = -EIO;
+        off += now;
+        n -= now;
+    }
+    if (r == 0 && !EVP_DigestFinal_ex(hash, ret, NULL))
+        r = -EIO;
+    EVP_MD_CTX_free(hash);
+    return r;
+}
+
+bool s3_says_other_bytes(const struct s3_call *c) {
+    const char *code = c->refusal.code;
+    return code && (!strcmp(code, "BadDigest") || !strcmp(code, "XAmzContentSHA256Mismatch"));
+}
+
+char *s3_changed_why(const struct store_put *put) {
+    return xasprintf("%s: the bytes that were to be uploaded are not those that were hashed: they have "
+                     "changed on the local disk",
+                     put->key);
+}
 
 static void put_end(struct s3_put *p, int err, const char *why) {
     p->done(p->arg, err, why);
     keep_pairs_free(p->kept, p->n_kept);
     free(p->key);
     free(p->checksum);
+    free(p->refusal);
     free(p);
+}
+
+static void compare_work(void *arg) {
+    struct s3_put *p = arg;
+    uint8_t now[DIGEST_SIZE];
+    p->err = s3_hash(p->put, 0, p->put->size, NULL, now);
+    if (p->err == 0 && memcmp(now, p->put->sha256, sizeof now))
+        p->err = -EBADMSG;
+}
+
+static void compare_done(void *arg) {
+    struct s3_put *p = arg;
+    bool changed = p->err == -EBADMSG || p->err == -ENODATA;
+    CLEANUP_FREE char *why = changed ? s3_changed_why(p->put) : NULL;
+    put_end(p, changed ? -EBADMSG : -EIO, why ? why : p->refusal);
 }
 
 /* S3 gives an ETag with every object it has made; a log-in page of a network gives none. */
@@ -35,6 +89,11 @@ static void put_answered(struct s3_call *c, int err, const struct http_response 
     }
     if (err == 0)
         counter_add(c->store->base.counters, COUNTER_BYTES_UPLOADED, p->put->size);
+    if (err == -EIO && s3_says_other_bytes(c)) {
+        p->refusal = why ? xstrdup(why) : NULL;
+        env_work(c->store->base.env, compare_work, compare_done, p);
+        return;
+    }
     put_end(p, err, why);
 }
 

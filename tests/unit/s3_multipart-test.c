@@ -444,7 +444,7 @@ static void other_bytes_than_those_hashed_make_no_object(void **state) {
     c.put.bytes = content;
     call_put_fd(&c, box.store, "files/x", -1, 4 * PART, other);
     fake_env_run(box.fake);
-    assert_int_equal(c.err, -EIO);
+    assert_int_equal(c.err, -EBADMSG);
     assert_says(&c, "not those that were hashed");
     assert_int_equal(s3.completes, 0);
 }
@@ -540,10 +540,30 @@ static void bytes_changed_since_they_were_hashed_make_no_object(void **state) {
     c.put.bytes = content;
     call_put_fd(&c, box.store, "files/x", -1, 4 * PART, sha);
     fake_env_run(box.fake);
-    assert_int_equal(c.err, -EIO);
+    assert_int_equal(c.err, -EBADMSG);
     assert_says(&c, "not those that were hashed");
     assert_int_equal(s3.completes, 0);
     assert_int_equal(s3.n_parts, 4);
+}
+
+static void a_small_object_is_told_apart_likewise(void **state) {
+    (void)state;
+    CLEANUP_CALL struct call c = {0}, d = {0};
+    uint8_t sha[DIGEST_SIZE];
+    fill();
+    s3.fail_times = UINT32_MAX; /* of part 0: a put */
+    s3.fail_code = "BadDigest";
+    digest_of(content, PART, sha);
+    c.put.bytes = d.put.bytes = content;
+    call_put_fd(&c, box.store, "files/x", -1, PART, sha);
+    fake_env_run(box.fake);
+    assert_int_equal(c.err, -EIO); /* the way */
+    assert_says(&c, "not those that were sent");
+    content[5] ^= 1;
+    call_put_fd(&d, box.store, "files/x", -1, PART, sha);
+    fake_env_run(box.fake);
+    assert_int_equal(d.err, -EBADMSG);
+    assert_says(&d, "changed on the local disk");
 }
 
 static void a_file_that_became_shorter_makes_no_object(void **state) {
@@ -556,7 +576,7 @@ static void a_file_that_became_shorter_makes_no_object(void **state) {
     digest_of(content, 250, sha);
     call_put_fd(&c, box.store, "files/x", fd, 250, sha);
     fake_env_run(box.fake);
-    assert_int_equal(c.err, -EIO);
+    assert_int_equal(c.err, -EBADMSG);
     assert_int_equal(s3.completes, 0);
 }
 
@@ -611,6 +631,7 @@ int main(void) {
         T(digests_of_other_parts_are_not_used),
         T(a_part_spoilt_on_its_way_is_put_again),
         T(bytes_changed_since_they_were_hashed_make_no_object),
+        T(a_small_object_is_told_apart_likewise),
         T(a_file_that_became_shorter_makes_no_object),
         T(stopping_while_it_waits_ends_it),
     };

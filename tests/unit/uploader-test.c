@@ -424,13 +424,12 @@ static void test_hurried_job_goes_first(void **state) {
     assert_int_equal(c.order, 1);
 }
 
-static void test_one_bad_object_holds_up_nobody(void **state) {
-    struct bench *t = *state;
+static void check_one_bad_object_holds_up_nobody(struct bench *t, int err, int stuck_err) {
     CLEANUP_JOB struct job bad;
     prepare(t, &bad, 1, 10, "bad");
     store_fault_add(
         t->box->store,
-        &(struct fault_rule){.kind = FAULT_FAIL, .ops = FAULT_PUT, .prefix = "files/bad", .err = -EINVAL});
+        &(struct fault_rule){.kind = FAULT_FAIL, .ops = FAULT_PUT, .prefix = "files/bad", .err = err});
     submit(t, &bad);
     for (unsigned i = 0; i < 10; i++) {
         CLEANUP_JOB struct job j;
@@ -442,8 +441,18 @@ static void test_one_bad_object_holds_up_nobody(void **state) {
         assert_int_equal(j.err, 0);
     }
     assert_int_equal(bad.done, 0);
+    assert_int_equal(bad.n_stuck, 1);
+    assert_int_equal(bad.stuck_err, stuck_err);
     uploader_cancel(t->up, bad.upload);
     run(t);
+}
+
+static void test_one_bad_object_holds_up_nobody(void **state) {
+    check_one_bad_object_holds_up_nobody(*state, -EINVAL, -EINVAL);
+}
+
+static void test_bytes_that_have_changed_hold_up_nobody(void **state) {
+    check_one_bad_object_holds_up_nobody(*state, -EBADMSG, -EIO);
 }
 
 static void test_outage_does_not_try_every_job_at_once(void **state) {
@@ -735,6 +744,7 @@ int main(void) {
         TEST(test_urgent_jobs_go_first),
         TEST(test_hurried_job_goes_first),
         TEST(test_one_bad_object_holds_up_nobody),
+        TEST(test_bytes_that_have_changed_hold_up_nobody),
         TEST(test_outage_does_not_try_every_job_at_once),
         TEST(test_cancelled_before_it_begins),
         TEST(test_cancelled_while_it_waits),
