@@ -81,6 +81,19 @@ static int take_bytes(struct tree *t, int err, const void *p, size_t n) {
     return stop(t, w->seq, wrong ? "is not what the entry says" : "is not in the bucket");
 }
 
+int batch_read(struct tree *t, struct entry *e) {
+    CLEANUP_BUF struct buf data = BUF_INIT(BATCH_MAX), plain = BUF_INIT(BATCH_MAX);
+    if (!e->batch.size)
+        return 0;
+    CLEANUP_FREE char *key = batch_key(t->cfg.prefix, e->batch.digest);
+    int r = object_get(t->cfg.reader, key, &data, NULL);
+    if (r == 0 && !is_it(&e->batch, data.data, data.len))
+        r = -EBADMSG;
+    if (r == 0)
+        r = unseal(t->cfg.keys, CONTEXT, data.data, data.len, &plain);
+    return r < 0 ? r : entry_add_changes(e, plain.data, plain.len);
+}
+
 struct fetch {
     struct tree *tree;
     void (*ready)(void *arg, int err);

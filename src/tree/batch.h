@@ -21,6 +21,8 @@ bool batch_is_wanted(const struct tree *);
 void batch_wait(struct tree *, void (*ready)(void *arg, int err), void *arg);
 /* The same for a thread that may block. */
 int batch_fetch_here(struct tree *, struct buf *why) ATTR_WARN_UNUSED;
+/* The same for any entry, which nobody follows: blocks, not on the loop. 0; -EBADMSG: it is not what the entry says; errors of store_get_range(). */
+int batch_read(struct tree *, struct entry *) ATTR_WARN_UNUSED;
 
 /* Of the changes of an entry: into t->inflight, and into the entry what names it, instead of them. -EFBIG: above BATCH_MAX. */
 int batch_seal(struct tree *, struct entry *) ATTR_WARN_UNUSED;

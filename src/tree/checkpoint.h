@@ -65,6 +65,8 @@ int checkpoint_base_connect(struct checkpoint_base *, sqlite3 **sql, struct base
 void checkpoint_base_attach(struct checkpoint_base *); /* fault_attach(); takes the tree lock */
 struct fault_source;
 struct fault_source checkpoint_base_source(struct checkpoint_base *); /* where it is b->tree's, its loss begins a rebuild */
+/* At a start, without the lock: what DIR/checkpoint has of other bases goes. */
+void checkpoint_base_remove_others(struct tree *);
 /* Under the lock: kept until the tree is closed. NULL-safe. */
 void checkpoint_base_retire(struct tree *, struct checkpoint_base *);
 

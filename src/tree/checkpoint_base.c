@@ -4,6 +4,7 @@
 #include "tree/checkpoint.h"
 #include "tree/fault.h"
 #include "tree/rebuild.h"
+#include <dirent.h>
 #include <utlist.h>
 
 /* Opened blocks in memory. */
@@ -112,6 +113,25 @@ struct fault_source checkpoint_base_source(struct checkpoint_base *b) {
 void checkpoint_base_attach(struct checkpoint_base *b) {
     struct fault_source s = checkpoint_base_source(b);
     fault_attach(b->tree, &s);
+}
+
+/* Named as sealed_db.c names them: temporary files of a making are others. */
+static bool is_kept_base(const char *name) {
+    return strlen(name) == DIGEST_HEX_SIZE - 1 && strspn(name, "0123456789abcdef") == DIGEST_HEX_SIZE - 1;
+}
+
+void checkpoint_base_remove_others(struct tree *t) {
+    CLEANUP_FREE char *path = xasprintf("%s/checkpoint", t->cfg.dir);
+    char own[DIGEST_HEX_SIZE] = "";
+    DIR *d = opendir(path);
+    if (!d)
+        return;
+    if (t->checkpoint.base)
+        digest_hex(t->checkpoint.base->ref.object.digest, own);
+    for (struct dirent *e; (e = readdir(d));)
+        if (is_kept_base(e->d_name) && strcmp(e->d_name, own) && unlinkat(dirfd(d), e->d_name, 0) < 0)
+            log_errno(-errno, "%s/%s, of a checkpoint that is not used any more, cannot be removed", path, e->d_name);
+    closedir(d);
 }
 
 void checkpoint_base_retire(struct tree *t, struct checkpoint_base *b) {

@@ -45,6 +45,7 @@ static int open_fresh(struct rebuild *b) {
     b->is_open = true;
     b->last_here = -1;
     b->all_here = false;
+    fault_resume(t); /* it takes a while: meanwhile programs go on with what there is */
     forget_pieces(b);
     int r = db_open(&u->db, b->path);
     if (r == 0 && sqlite3_exec(u->db.sql, "PRAGMA synchronous=OFF", NULL, NULL, NULL) != SQLITE_OK)

@@ -570,6 +570,8 @@ int tree_start(struct tree *t, struct buf *why) {
         t->head = head;
         if (!t->cfg.from_entry_1)
             r = checkpoint_start(t, head);
+        if (!fault_is_lazy(t) || t->checkpoint.base)
+            checkpoint_base_remove_others(t);
         local = local && t->seq > 0; /* what was here may have been given up */
     }
     if (r == 0)
@@ -610,19 +612,37 @@ static void log_change(struct buf *b, const struct change *c) {
     buf_append_str(b, "]}");
 }
 
-static void log_entry(struct buf *b, const struct entry *e, size_t bytes) {
+/* with_changes: else there are too many to be told. */
+static void log_entry(struct buf *b, const struct entry *e, size_t bytes, int batch, bool with_changes) {
     buf_printf(b, "{\"sequence\":%" PRIu64 ",\"time\":%" PRId64 ",\"session\":%" PRIu64 ",\"bytes\":%zu,\"host\":", e->sequence, e->time,
                e->session ? e->session : e->sequence, bytes);
     buf_append_json(b, e->host, strlen(e->host));
     buf_append_str(b, ",\"user\":");
     buf_append_json(b, e->user, strlen(e->user));
+    if (e->batch.size)
+        buf_printf(b, ",\"batch_bytes\":%" PRIu64, e->batch.size);
+    if (batch < 0 || !with_changes) {
+        buf_append_str(b, ",\"left_out\":");
+        const char *why = batch == -ENOENT ? "the batch of its changes is not in the bucket" : batch < 0 ? "the batch of its changes cannot be read" : "it has too many changes";
+        buf_append_json(b, why, strlen(why));
+    }
     buf_printf(b, ",\"claims\":%s,\"volume\":%s,\"changes\":[", e->session ? "false" : "true", e->has_volume ? "true" : "false");
-    for (size_t i = 0; i < e->n_changes; i++) {
+    for (size_t i = 0; with_changes && i < e->n_changes; i++) {
         if (i)
             buf_append_byte(b, ',');
         log_change(b, &e->changes[i]);
     }
     buf_append_str(b, "]}");
+}
+
+static void log_whole(struct tree *t, struct buf *line, struct entry *e, size_t bytes) {
+    int batch = batch_read(t, e);
+    log_entry(line, e, bytes, batch, true);
+    if (line->err) {
+        buf_free(line);
+        *line = (struct buf)BUF_INIT(ENTRY_MAX);
+        log_entry(line, e, bytes, batch, false);
+    }
 }
 
 int tree_log(struct tree *t, unsigned n, void (*each)(void *arg, const char *json), void *arg) {
@@ -637,7 +657,7 @@ int tree_log(struct tree *t, unsigned n, void (*each)(void *arg, const char *jso
         if (r < 0)
             return r;
         if (entry_open(data.data, data.len, t->cfg.keys, t->cfg.prefix, seq - i, &e) == 0)
-            log_entry(&line, &e, data.len);
+            log_whole(t, &line, &e, data.len);
         else
             buf_printf(&line, "{\"sequence\":%" PRIu64 ",\"void\":true,\"bytes\":%zu}", seq - i, data.len);
         each(arg, buf_str(&line));

@@ -129,7 +129,10 @@ static void the_one_before_takes_its_place(void **state) {
     assert_true(lazy());
     assert_in_range(base_seq(), 1, was - 1);
     all_is_well();
+    CLEANUP_FREE char *kept = xasprintf("%s/checkpoint/%s", other->dir, key + strlen(CHECKPOINT_PREFIX));
+    assert_int_equal(access(kept, F_OK), 0);
     tree_box_reopen(other);
+    assert_int_equal(access(kept, F_OK), -1); /* nobody needs it any more */
     all_is_well();
 }
 
