@@ -29,21 +29,21 @@ first_change() {
     faults_off
     sync_volume
 }
-first_change put:fail=503:SlowDown,count=10 timeout=60s slow
+first_change put:fail=503:SlowDown,count=6 timeout=60s slow
 first_change s3:reset,count=2 timeout=60s reset
 remount_from_bucket
 equals "$(ls "$MNT/dir" | wc -l)" 20 directories
 equals "$(wc -l <"$MNT/before")" 3 lines
 
 # Nothing but 503: others are answered while some wait, and these fail in time, with an error that tells of trouble. (Each in a directory of its own, for the kernel locks that.)
-remount_from_bucket timeout=8s
+remount_from_bucket timeout=6s
 fault put:fail=503:SlowDown >/dev/null
 for n in $(seq 6); do
     mkdir "$MNT/dir/slow-$n/new" 2>"$TMP/err-$n" &
     waiting="$waiting $!"
 done
 for n in $(seq 6); do
-    timeout 7 stat "$MNT/dir/slow-$n" >/dev/null && timeout 7 ls "$MNT" >/dev/null || fail "the tree does not answer"
+    timeout 5 stat "$MNT/dir/slow-$n" >/dev/null && timeout 5 ls "$MNT" >/dev/null || fail "the tree does not answer"
 done
 for pid in $waiting; do
     wait "$pid" || :
