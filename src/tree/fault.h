@@ -57,6 +57,10 @@ uint64_t fault_first_unknown(struct tree *, uint64_t session);
 /* Whether it is here, without asking for it. */
 int fault_is_here(struct tree *, uint64_t dir) ATTR_WARN_UNUSED;
 
+/* A program has opened a file with this content (NULL: none): its object is in the bucket, which rows out of a base do not say (fault_rows.c), and what is read may well be written elsewhere. Under the
+ * lock, not in a transaction. */
+void fault_note_object(struct tree *, const struct content *);
+
 /* After a call has returned -EINPROGRESS, on the same thread, without the lock: ready(arg, 0) on the loop when what it noted last is here: make the call again, it may need more;
  * or why it cannot be had: the call fails with that (-EINTR: the tree is being closed). tree_close() waits until ready() has returned. */
 void fault_wait(struct tree *, void (*ready)(void *arg, int err), void *arg);

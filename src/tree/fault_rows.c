@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tree/fault_rows.h"
+#include "base/log.h"
+#include "tree/fault.h"
+#include "tree/rows.h"
 
 struct fault_rows *fault_rows_new(void) {
     struct fault_rows *p = xmalloc(sizeof *p);
@@ -53,4 +56,14 @@ int fault_rows_write(struct tree *t, uint64_t dir, const struct fault_rows *p, s
     for (size_t i = from; i < to && r == 0; i++)
         r = write_row(t, dir, p, &p->v[i]);
     return r;
+}
+
+void fault_note_object(struct tree *t, const struct content *c) {
+    if (!c || !fault_is_lazy(t) || rows_object_known(t, c->id, c->key) != 0)
+        return;
+    int r = tree_begin(t);
+    if (r == 0)
+        r = tree_end(t, rows_object_add(t, c->id, c->key));
+    if (r < 0)
+        log_debug("tree.db: an object that is known is not noted");
 }

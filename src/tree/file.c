@@ -607,17 +607,7 @@ void file_fallocate(struct file *f, int mode, uint64_t off, uint64_t len, file_d
 /* Opening and closing */
 
 static void nothing(void *arg, int err) {
-    (void)arg;
-    (void)err;
-}
-
-/* Rows that come out of a base do not say it (fault_rows.c); what a program reads it may well write elsewhere. */
-static int note_object(struct tree *t, const struct content *c) {
-    int known = rows_object_known(t, c->id, c->key);
-    if (known != 0)
-        return MIN(known, 0);
-    int r = tree_begin(t);
-    return r < 0 ? r : tree_end(t, rows_object_add(t, c->id, c->key));
+    (void)arg, (void)err;
 }
 
 int file_open(struct tree *t, uint64_t ino, int flags, struct file **ret) {
@@ -628,8 +618,7 @@ int file_open(struct tree *t, uint64_t ino, int flags, struct file **ret) {
     if (r == 0) {
         f->handles++;
         f->writers += writable;
-        if (f->content && !f->foreign && fault_is_lazy(t) && note_object(t, f->content) < 0)
-            log_debug("tree.db: an object that is known is not noted");
+        fault_note_object(t, f->foreign ? NULL : f->content);
     }
     tree_unlock(t);
     if (r < 0)
