@@ -213,6 +213,20 @@ static int mark_removed(struct tree *t, uint64_t ino) {
     return db_run(&t->db, STMT_P_REMOVED, "ii", ino, t->op);
 }
 
+/* A link that came and went leaves the inode as it was where another host's clock is ahead, and its times with it: nothing would ever commit that row. */
+static int drop_if_equal(struct tree *t, uint64_t ino) {
+    CLEANUP_RECORD struct record rec = {0};
+    struct row_pending p;
+    int r = rows_p_inode(t, ino, &rec, &p);
+    sqlite3_stmt *s = r == 1 ? db_bind(&t->db, STMT_P_NAMES_OF, "i", ino) : NULL;
+    if (s) {
+        int named = db_step(s); /* by a row that is to follow it */
+        db_reset(s);
+        return named ? MIN(named, 0) : rows_p_settle(t, ino, &rec, &p);
+    }
+    return MIN(r, 0);
+}
+
 int names_lost(struct tree *t, uint64_t ino, uint32_t type, int64_t now) {
     CLEANUP_RECORD struct record rec = {0};
     struct row_pending p;
@@ -222,8 +236,10 @@ int names_lost(struct tree *t, uint64_t ino, uint32_t type, int64_t now) {
         r = rows_v_inode(t, ino, &rec, &nlink, &p);
     if (r != 1)
         return MIN(r, 0);
-    if (!S_ISDIR(type) && nlink > 0)
-        return touch_inode(t, ino, now);
+    if (!S_ISDIR(type) && nlink > 0) {
+        r = touch_inode(t, ino, now);
+        return r < 0 ? r : drop_if_equal(t, ino);
+    }
     r = rows_p_drop(t, ino);
     if (r < 0)
         return r;

@@ -188,6 +188,24 @@ static void linking(void **st) {
     stays(b, "d/ s->t s2->t");
 }
 
+/* Its times are another host's, whose clock is ahead: the link and its removal change nothing, and nothing is left to commit. */
+static void linking_behind_a_clock(void **st) {
+    struct tree_box *b = *st, *ahead = tree_box_join(b, "ahead");
+    sim_env_skew(ahead->env, 3600 * NS_PER_S);
+    ok(box_symlink(ahead, "s", "t"));
+    box_commit(ahead);
+    box_follow(b);
+    ok(box_link(b, "s", "s2"));
+    ok(box_unlink(b, "s2"));
+    assert_int_equal(b->tree->pending_rows, 0);
+    stays(b, "s->t");
+    ok(box_link(b, "s", "s2"));
+    ok(box_link(b, "s", "s3"));
+    ok(box_unlink(b, "s2"));
+    stays(b, "s->t s3->t");
+    tree_box_free(ahead);
+}
+
 static void removing(void **st) {
     struct tree_box *b = *st;
     ok(box_mkdir(b, "d"));
@@ -658,6 +676,7 @@ int main(void) {
         T(a_name_of_two_bytes_is_no_dot_name),
         T(link_counts),
         T(linking),
+        T(linking_behind_a_clock),
         T(removing),
         T(removed_and_made_again),
         T(rename_moves),
