@@ -22,6 +22,7 @@ static void one_step(struct world *w) {
     } else if (lazy_is_on() && chance(w, 100)) {
         bool forgets = box_forget(h->life->box), spoilt = forgets && chance(w, 250);
         say(w, h, "forgets%s", !forgets ? " nothing" : spoilt ? ", and what it had it from goes bad" : "");
+        h->life->spoilt |= spoilt;
         if (spoilt)
             lazy_spoil(h->life->box->lazy);
     } else if (chance(w, 15)) {

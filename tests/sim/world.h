@@ -51,6 +51,7 @@ struct life {
     bool syncing;
     struct token_list synced; /* of a sync under way */
     struct life *next;        /* of those that were killed */
+    bool spoilt; /* what it began from went bad: rows may be missing until the bucket answers, and calls that want them then end with EIO */
 };
 
 struct host {
