@@ -134,7 +134,6 @@ static int import(const struct options *opt, bool rotated) {
 /* A key that no volume uses yet, for a rotation: kept under its own id. */
 static int make_key(char hex[2 * SEAL_KEY_ID_SIZE + 1], char **ret_path) {
     uint8_t key[SEAL_KEY_SIZE], id[SEAL_KEY_ID_SIZE];
-    char code[VOLUME_KEY_CODE_SIZE];
     if (getrandom(key, sizeof key, 0) != sizeof key) {
         log_error("there are no random numbers");
         return STATUS_FAILED;
@@ -142,25 +141,30 @@ static int make_key(char hex[2 * SEAL_KEY_ID_SIZE + 1], char **ret_path) {
     seal_key_id(key, id);
     hex_encode(id, sizeof id, hex);
     int r = keep(NULL, key, ret_path);
-    if (r < 0) {
-        complain_unsaved(*ret_path, r);
-    } else {
+    OPENSSL_cleanse(key, sizeof key);
+    return r < 0 ? complain_unsaved(*ret_path, r) : STATUS_DONE;
+}
+
+static void tell_made(const char *hex, const char *path) {
+    uint8_t key[SEAL_KEY_SIZE];
+    char code[VOLUME_KEY_CODE_SIZE] = "";
+    if (volume_key_load(path, key) == 0)
         volume_key_code(key, code);
-        printf("Key %s is in %s. Its recovery code is\n\n    %s\n\n", hex, *ret_path, code);
-    }
+    printf("Key %s is in %s. Its recovery code is\n\n    %s\n\n", hex, path, code);
     OPENSSL_cleanse(key, sizeof key);
     OPENSSL_cleanse(code, sizeof code);
-    return r < 0 ? STATUS_FAILED : STATUS_DONE;
 }
 
 static int new_key(void) {
     char hex[2 * SEAL_KEY_ID_SIZE + 1];
     CLEANUP_FREE char *path = NULL;
     int status = make_key(hex, &path);
-    if (status == STATUS_DONE)
+    if (status == STATUS_DONE) {
+        tell_made(hex, path);
         printf("No volume uses it yet. Bring it to the volume's other hosts (assetfs key import --new VOLUME), then take it into use:\n"
                "assetfs key rotate --key %s MOUNTPOINT\n",
                hex);
+    }
     return status;
 }
 
@@ -177,12 +181,15 @@ static int rotate(const char *mountpoint, const char *hex) {
     CLEANUP_FREE char *request = xasprintf("rotate %s", hex ? hex : made);
     int r = control_ask(socket, request, NULL, NULL, &last);
     const char *text = last.len ? buf_str(&last) : "";
-    if (r == 0 && !strcmp(text, "done")) {
+    bool taken = r == 0 && (!strcmp(text, "done") || !strncmp(text, "left ", 5));
+    if (path && taken)
+        tell_made(made, path);
+    if (taken && *text == 'd') {
         printf("The volume's names are sealed under it from now on; what was written before stays under the keys before, which are still needed.\n"
                "Hosts that do not have it are read-only until they do: assetfs key import --new VOLUME\n");
         return STATUS_DONE;
     }
-    if (r == 0 && !strncmp(text, "left ", 5)) {
+    if (taken) {
         log_warning("not durable yet: the key is announced as soon as the bucket answers");
         return STATUS_NOT_DURABLE;
     }
