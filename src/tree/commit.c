@@ -20,6 +20,7 @@
 #include "tree/claim.h"
 #include "tree/fault.h"
 #include "tree/hold.h"
+#include "tree/local.h"
 #include "tree/rebuild.h"
 #include "tree/volume_state.h"
 #include <inttypes.h>
@@ -651,6 +652,8 @@ int commit_prune(struct tree *t) {
         const struct inval *e = &t->equals[i];
         r = e->name ? rows_p_prune_name(t, e->parent, e->name, e->n, 0) : resettle(t, e->ino);
     }
+    if (r == 0 && t->pending_rows) /* a local file may have been brought back by a row that only the entry in flight still covered */
+        r = local_sweep(t);
     t->inflight.active = active;
     return r;
 }

@@ -103,8 +103,9 @@ int local_check(struct tree *t, uint64_t ino, uint32_t type, bool local) {
     return r;
 }
 
-static bool has_bytes(const struct row_pending *p) {
-    return p->spool || (p->snap && p->stage != SNAP_DURABLE);
+/* What is to be committed next is not durable. What was written after a snapshot waits for that one's entry, not the other way round. */
+static bool is_blocked(const struct row_pending *p) {
+    return p->snap ? p->stage != SNAP_DURABLE : p->spool != 0;
 }
 
 static int turn_inode(struct tree *t, uint64_t ino, bool local) {
@@ -116,9 +117,9 @@ static int turn_inode(struct tree *t, uint64_t ino, bool local) {
     p.op = t->op;
     p.since = local ? ROW_LOCAL : t->op;
     p.written = t->op;
-    p.after = 0;
+    p.after = p.snap && p.spool ? t->op : 0;
     p.due = env_mono(t->env) + t->cfg.settle_ns;
-    r = rows_p_block(t, ino, &p, has_bytes(&p));
+    r = rows_p_block(t, ino, &p, is_blocked(&p));
     if (r == 0)
         r = rows_p_put(t, ino, &rec, &p);
     if (r == 0 && !local)

@@ -28,6 +28,8 @@ static void call_done(void *arg, int err, size_t n) {
 }
 
 static void truncate_done(void *arg, int err) {
+    struct handle *c = arg;
+    c->cuts = false;
     call_done(arg, err, 0);
 }
 
@@ -214,13 +216,20 @@ static bool is_local_place(struct life *l, const struct place *p) {
     return name_kind(l->world->rules, p->name, strlen(p->name)) == NAME_LOCAL || is_local(l, p->dir);
 }
 
+static bool is_being_cut(const struct life *l, uint64_t ino) {
+    for (size_t i = 0; i < HANDLES; i++)
+        if (l->handles[i].opened && l->handles[i].cuts && l->handles[i].file->ino == ino)
+            return true;
+    return false;
+}
+
 /* Begins a write of one new token to an open file. */
 static void begin_token(struct handle *c, bool append, uint64_t off) {
     struct life *l = c->life;
     char text[TOKEN_SIZE], name[32];
     c->token = token_new(&l->world->tokens, l->host->index, text);
     c->has_token = c->busy = true;
-    if (is_local(l, c->file->ino)) /* goes with its directory, whoever removes that */
+    if (is_local(l, c->file->ino) || is_being_cut(l, c->file->ino)) /* goes with its directory, whoever removes that; or is cut, if it comes first */
         l->world->tokens.v[c->token].gone = true;
     token_name(c->token, name);
     l->world->calls++;
@@ -294,7 +303,7 @@ static void do_truncate(struct life *l) {
     if (!c)
         return;
     lose_content(l, p.ino);
-    c->busy = true;
+    c->busy = c->cuts = true;
     say(l->world, l->host, "truncates inode %" PRIx64, p.ino);
     file_truncate(l->box->tree, p.ino, below(l->world, 3) * TOKEN_SIZE, truncate_done, c);
 }

@@ -39,6 +39,7 @@ struct handle {
     struct token_list waits; /* of an fsync: what must be durable when it is answered */
     bool has_token;
     size_t token;
+    bool cuts; /* a truncation is under way */
 };
 
 /* A host from one start to the next kill. */

@@ -361,6 +361,55 @@ static void another_host_changes_what_became_local(void **st) {
     tree_box_free(o);
 }
 
+/* The same while the entry that takes the name away is on its way, and loses its number to the other host's. */
+static void another_host_wins_against_what_became_local(void **st) {
+    struct tree_box *b = *st;
+    ok(box_put(b, "f", "one"));
+    box_commit(b);
+    struct tree_box *o = other_host(b);
+    for (int ms = 400; ms < 1200; ms += 20) {
+        char two[16];
+        snprintf(two, sizeof two, "two at %d", ms);
+        ok(box_put(o, "f", two));
+        sim_run(b->sim, ms * NS_PER_MS);
+        ok(box_put(b, "._f", "old"));
+        ok(box_rename(b, "f", "._f", 0));
+        box_commit(o);
+        box_commit(b);
+        box_follow(o);
+        box_follow(b);
+        is_sound(b);
+        if (box_ino(b, "f") == 0) { /* it was here first: what the other wrote came back as a file of its own, or it came later and nothing was left to change */
+            ok(box_rename(b, "._f", "f", 0));
+            box_commit(b);
+            box_follow(o);
+            continue;
+        }
+        CLEANUP_FREE char *want = xasprintf("f=%s", two);
+        assert_view(o, want);
+        assert_view(b, want);
+    }
+    tree_box_free(o);
+}
+
+/* It had been put into the bucket, but into no entry, when it went and came back with more written to it. */
+static void a_durable_snapshot_comes_back(void **st) {
+    struct tree_box *b = *st;
+    for (int ms = 0; ms < 3000; ms += 100) {
+        ok(box_put(b, "new", "text"));
+        sim_run(b->sim, ms * NS_PER_MS);
+        ok(box_rename(b, "new", "._new", 0));
+        ok(box_append(b, "._new", "!"));
+        ok(box_rename(b, "._new", "new", 0));
+        box_commit(b);
+        assert_view(b, "new=text!");
+        assert_int_equal(b->tree->pending_rows, 0);
+        is_sound(b);
+        ok(box_unlink(b, "new"));
+        box_commit(b);
+    }
+}
+
 /* The other host shares what is local here (another set of options). */
 static void a_shared_file_of_a_local_name(void **st) {
     struct tree_box *b = *st;
@@ -429,6 +478,8 @@ int main(void) {
         TEST(both_made_the_directory),
         TEST(another_host_renames_the_directory),
         TEST(another_host_changes_what_became_local),
+        TEST(another_host_wins_against_what_became_local),
+        TEST(a_durable_snapshot_comes_back),
         TEST(a_shared_file_of_a_local_name),
         TEST(removals_of_others_do_not_wait),
         TEST(a_local_temporary_name),
