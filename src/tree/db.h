@@ -136,6 +136,7 @@
     X(OBJECT_SET, "INSERT OR IGNORE INTO object(id, key) VALUES(?1, ?2)")                                    \
     X(ALIAS_SET, "INSERT INTO alias(ino, target) VALUES(?1, ?2) ON CONFLICT(ino) DO UPDATE SET target = ?2") \
     X(ALIASES, "SELECT ino, target FROM alias")                                                              \
+    X(ALIAS_DEL, "DELETE FROM alias WHERE ino = ?1")                                                         \
     X(HELD, "SELECT rec, copy, saved FROM held WHERE ino = ?1")                                              \
     X(HELD_SET, "INSERT INTO held(ino, rec) VALUES(?1, ?2) ON CONFLICT(ino) DO UPDATE SET rec = ?2")         \
     X(HELD_SAVED, "UPDATE held SET copy = ?2, saved = ?3 WHERE ino = ?1")                                    \

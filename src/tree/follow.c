@@ -172,7 +172,8 @@ static int apply_parsed(struct tree *t, const struct entry *e, bool ours, struct
     if (ours) {
         r = commit_applied(t, e);
     } else {
-        if (t->pending_rows)
+        r = tree_end_aliases(t);
+        if (r == 0 && t->pending_rows)
             r = local_sweep(t);
         if (r == 0 && t->pending_rows)
             r = home_follow(t, b);
@@ -267,6 +268,8 @@ static int replace(struct tree *t, const struct tree *fresh, int (*write)(void *
     area_set_changed(t, NULL);
     if (r == 0)
         r = carry_over(t, b);
+    if (r == 0)
+        r = tree_end_aliases(t);
     if (r == 0 && t->pending_rows)
         r = local_sweep(t);
     if (r == 0 && t->pending_rows)

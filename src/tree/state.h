@@ -29,7 +29,7 @@ struct orphan {
     UT_hash_handle hh;
 };
 
-/* A number only this host has known -> what it became (rules M6). Also in the database. */
+/* A number -> what it became here (rules M6), as long as the shared tree does not have it. Also in the database. */
 struct alias {
     uint64_t from, to;
     UT_hash_handle hh;
@@ -257,6 +257,8 @@ static inline int tree_missed(const struct tree *t, int r) {
 /* claim.c: claim_need(), but stands and waits, which may release the lock. -EIO: no session has come in time, or too many wait for one already. */
 int tree_writable(struct tree *) ATTR_WARN_UNUSED;
 uint64_t tree_resolve(struct tree *, uint64_t ino); /* through the aliases */
+/* In the transaction that applied another host's entry: a number that became another here may be back as itself. */
+int tree_end_aliases(struct tree *) ATTR_WARN_UNUSED;
 int tree_mint(struct tree *, uint64_t *ret) ATTR_WARN_UNUSED;
 /* For a conflicted copy, which cannot wait for a session: without one, a number from the upper half of the session this host has had, at random, because whoever shares that
  * session with it counts from below. The entry brings it as one that comes back (assetfs-format(5)). */

@@ -128,6 +128,20 @@ uint64_t tree_resolve(struct tree *t, uint64_t ino) {
     return ino;
 }
 
+int tree_end_aliases(struct tree *t) {
+    struct alias *a, *next;
+    int r = 0;
+    HASH_ITER(hh, t->aliases, a, next) {
+        if (r < 0 || rows_c_inode(t, a->from, NULL, NULL, NULL) != 1) /* what is applied is here */
+            continue;
+        r = db_run(&t->db, STMT_ALIAS_DEL, "i", a->from);
+        tree_note_inode(t, a->from, true);
+        HASH_DEL(t->aliases, a);
+        free(a);
+    }
+    return r;
+}
+
 struct orphan *tree_orphan(struct tree *t, uint64_t ino) {
     struct orphan *o;
     HASH_FIND(hh, t->orphans, &ino, sizeof ino, o);

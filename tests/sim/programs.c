@@ -171,7 +171,9 @@ static void expect(struct life *l, const char *call, const struct place *p, int 
     struct world *w = l->world;
     say(w, l->host, "%s %" PRIx64 "/%s: %s", call, p->dir, p->name, r < 0 ? strerror(-r) : "ok");
     w->calls++;
-    if (r == -EIO && (!l->box->tree->session || l->spoilt)) /* nobody waits for one here */
+    if ((r == -EIO || r == -EROFS) && !l->box->tree->session) /* nobody waits for one here; or it is refused */
+        return;
+    if (r == -EIO && l->spoilt)
         return;
     if (r == -EXDEV && w->rules) /* what is shared and what is not do not mix */
         return;
