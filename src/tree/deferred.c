@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "tree/fault.h"
 #include "tree/file_state.h"
+#include "tree/local.h"
 #include "tree/merge.h"
 #include <inttypes.h>
 #include <time.h>
@@ -297,6 +298,8 @@ static int review(struct tree *t) {
     free(list);
     if (r == 0 && any)
         r = carry_again(t);
+    if (r == 0 && any)
+        r = local_sweep(t);
     if (r == 0 && any)
         file_named_again(t); /* what nobody here has seen is back at a name that was taken away */
     return MIN(r, 0);

@@ -52,7 +52,7 @@ static void quiesce(struct world *w) {
         end_calls(w, w->hosts[i].life);
     for (size_t i = 0; i < w->n_hosts; i++) /* lets temporary names go */
         tree_sync(w->hosts[i].life->box->tree, synced_at_end, NULL);
-    for (int k = 0; k < 300 && !is_quiet(w); k++) {
+    for (int k = 0; k < 360 && !is_quiet(w); k++) { /* temporary names are held for ten minutes of them */
         for (size_t i = 0; i < w->n_hosts; i++)
             tree_used(w->hosts[i].life->box->tree);
         pass(w, 2 * NS_PER_S);
