@@ -258,21 +258,25 @@ static bool is_trouble(int err) {
     return err == -EIO || err == -ETIMEDOUT || err == -EACCES || err == -ENOSPC || err == -ENOMEM || err == -EINTR;
 }
 
+/* What was waited for has come, or will not: the callback of a wait, after which it goes on with next(). */
+static void waited(struct rebuild *b, int err, void (*next)(void *)) {
+    if (!came_back(b))
+        return;
+    if (err == 0)
+        next(b);
+    else if (is_trouble(err))
+        later(b, next);
+    else
+        give_up_beginning(b, err, NULL);
+}
+
 static void ask(void *arg);
 static void adopt(void *arg);
 static void apply_on(void *arg);
 static void begin_again(void *arg);
 
 static void adopt_waited(void *arg, int err) {
-    struct rebuild *b = arg;
-    if (!came_back(b))
-        return;
-    if (err == 0)
-        adopt(b);
-    else if (is_trouble(err))
-        later(b, adopt);
-    else
-        give_up_beginning(b, err, NULL);
+    waited(arg, err, adopt);
 }
 
 static void adopt_work(void *arg) {
@@ -334,10 +338,6 @@ static void begin_again(void *arg) {
 
 /* The end */
 
-static void resume(void *arg) {
-    ask(arg);
-}
-
 /* Under the lock, both at the same entry: 0 and done, -EINPROGRESS: more rows are needed. */
 static int finish_refused(struct rebuild *b) {
     struct tree *t = b->tree;
@@ -397,7 +397,7 @@ static void finish(struct rebuild *b) {
     if (r == 0)
         end(b);
     else if (r == -EBUSY)
-        set_timer(b, LOOK_NS, resume);
+        set_timer(b, LOOK_NS, ask);
     if (r == -EINPROGRESS) {
         fault_resume(t); /* what it has just asked for is fetched there too, unless that is lost */
         b->all_here = false;
@@ -426,15 +426,7 @@ static size_t list_here(struct rebuild *b, uint64_t *ret) {
 }
 
 static void here_came(void *arg, int err) {
-    struct rebuild *b = arg;
-    if (!came_back(b))
-        return;
-    if (err < 0 && !is_trouble(err))
-        give_up_beginning(b, err, NULL);
-    else if (err < 0)
-        later(b, fetch_here);
-    else
-        fetch_here(b);
+    waited(arg, err, fetch_here);
 }
 
 /* True: nothing new is here in the old tree from now on, and nothing on its way. */
@@ -534,15 +526,7 @@ static int apply_piece(struct rebuild *b, const struct piece *p) {
 }
 
 static void rows_came(void *arg, int err) {
-    struct rebuild *b = arg;
-    if (!came_back(b))
-        return;
-    if (err < 0 && !is_trouble(err))
-        give_up_beginning(b, err, NULL);
-    else if (err < 0)
-        later(b, apply_on);
-    else
-        apply_on(b);
+    waited(arg, err, apply_on);
 }
 
 static void apply_on(void *arg) {
@@ -679,7 +663,6 @@ void rebuild_lost(struct tree *t, int err) {
     else if (!t->rebuild && !t->closing)
         begin_lost(t, err);
 }
-
 
 bool rebuild_bars_commits(const struct tree *t) {
     return t->rebuild && (t->rebuild->why != REBUILD_LOST || t->rebuild->doubted);
