@@ -89,7 +89,7 @@ int file_load(const char *path, struct buf *ret) {
     return (int)r;
 }
 
-static char *parent_of(const char *path) {
+char *file_parent(const char *path) {
     const char *end = path + strlen(path);
     while (end > path + 1 && end[-1] == '/')
         end--;
@@ -109,7 +109,7 @@ int file_sync_dir(const char *path) {
 }
 
 static int sync_parent(const char *path) {
-    CLEANUP_FREE char *parent = parent_of(path);
+    CLEANUP_FREE char *parent = file_parent(path);
     return file_sync_dir(parent);
 }
 
@@ -158,7 +158,7 @@ int file_make_dirs(const char *path, unsigned mode) {
     if (r == 0)
         return 0;
     if (r == -ENOENT && *path) {
-        CLEANUP_FREE char *parent = parent_of(path);
+        CLEANUP_FREE char *parent = file_parent(path);
         if (strcmp(parent, path) == 0 || strcmp(parent, ".") == 0)
             return r;
         r = file_make_dirs(parent, mode);

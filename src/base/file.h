@@ -18,6 +18,8 @@ int file_write_atomic(const char *path, const void *p, size_t n, unsigned mode) 
 /* mkdir -p; mode for every directory it makes. */
 int file_make_dirs(const char *path, unsigned mode) ATTR_WARN_UNUSED;
 int file_sync_dir(const char *path) ATTR_WARN_UNUSED;
+/* The directory that the path's last name is in ("." if it says none); malloc'd. */
+char *file_parent(const char *path) ATTR_WARN_UNUSED;
 /* Copies n bytes by the cheapest way the kernel has (reflink, copy_file_range, read and write). */
 int file_copy_range(int from, uint64_t from_off, int to, uint64_t to_off, uint64_t n) ATTR_WARN_UNUSED;
 

@@ -131,15 +131,8 @@ static int write_key(int fd, const uint8_t key[SEAL_KEY_SIZE]) {
     return r;
 }
 
-static char *dir_of(const char *path) {
-    const char *slash = strrchr(path, '/');
-    if (!slash)
-        return xstrdup(".");
-    return xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
-}
-
 int volume_key_save(const char *path, const uint8_t key[SEAL_KEY_SIZE]) {
-    CLEANUP_FREE char *dir = dir_of(path), *tmp = xasprintf("%s.XXXXXX", path);
+    CLEANUP_FREE char *dir = file_parent(path), *tmp = xasprintf("%s.XXXXXX", path);
     int r = file_make_dirs(dir, 0700);
     if (r < 0)
         return r;

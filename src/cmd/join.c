@@ -74,13 +74,9 @@ static int save_keys(struct join *j) {
     return r < 0 ? complain(j, r, "the volume's keys cannot be saved") : STATUS_DONE;
 }
 
-static char *directory_of(const char *path) {
-    return xstrndup(path, (size_t)(strrchr(path, '/') - path));
-}
-
 /* Beside the configuration: certificates/NAME.pem. */
 static int save_ca(struct join *j, const char *path) {
-    CLEANUP_FREE char *dir = directory_of(path);
+    CLEANUP_FREE char *dir = file_parent(path);
     int r = file_make_dirs(dir, 0700);
     if (r == 0)
         r = file_write_atomic(path, j->ca.data, j->ca.len, 0644);
@@ -92,7 +88,7 @@ static int save_ca(struct join *j, const char *path) {
 /* Behind what there is, in one step. */
 static int append_section(struct join *j, const char *path, const char *ca_path) {
     CLEANUP_BUF struct buf conf = BUF_INIT((size_t)16 << 20);
-    CLEANUP_FREE char *dir = directory_of(path);
+    CLEANUP_FREE char *dir = file_parent(path);
     int r = file_make_dirs(dir, 0700);
     if (r == 0 && j->ca.len)
         r = save_ca(j, ca_path);
@@ -130,7 +126,7 @@ static int configure(struct join *j) {
         buf_append_str(&j->why, "set HOME or XDG_CONFIG_HOME");
         return complain(j, -ENOENT, "the configuration cannot be changed");
     }
-    CLEANUP_FREE char *ca_path = xasprintf("%.*s/certificates/%s.pem", (int)(strrchr(path, '/') - path), path, j->name);
+    CLEANUP_FREE char *dir = file_parent(path), *ca_path = xasprintf("%s/certificates/%s.pem", dir, j->name);
     struct options there;
     options_init(&there);
     int r = options_load(&there, NULL, j->name, &why);
