@@ -607,7 +607,8 @@ void file_fallocate(struct file *f, int mode, uint64_t off, uint64_t len, file_d
 /* Opening and closing */
 
 static void nothing(void *arg, int err) {
-    (void)arg, (void)err;
+    (void)arg;
+    (void)err;
 }
 
 int file_open(struct tree *t, uint64_t ino, int flags, struct file **ret) {

@@ -134,6 +134,16 @@ int follow_need(struct tree *t, const struct entry *e) {
     return tree_missed(t, MIN(r, 0));
 }
 
+/* In a transaction in which others' rows have come into C: what this host alone had made of a number or a name may be the shared tree's again. */
+static int end_what_is_shared(struct tree *t, struct before *b) {
+    int r = tree_end_aliases(t);
+    if (r == 0 && t->pending_rows)
+        r = local_sweep(t);
+    if (r == 0 && t->pending_rows)
+        r = home_follow(t, b);
+    return r;
+}
+
 /* In a transaction. */
 static int apply_parsed(struct tree *t, const struct entry *e, bool ours, struct before *b) {
     size_t n_void;
@@ -172,11 +182,7 @@ static int apply_parsed(struct tree *t, const struct entry *e, bool ours, struct
     if (ours) {
         r = commit_applied(t, e);
     } else {
-        r = tree_end_aliases(t);
-        if (r == 0 && t->pending_rows)
-            r = local_sweep(t);
-        if (r == 0 && t->pending_rows)
-            r = home_follow(t, b);
+        r = end_what_is_shared(t, b);
     }
     if (r == 0 && t->inflight.active && t->inflight.seq <= e->sequence)
         r = resolve(t);
@@ -269,11 +275,7 @@ static int replace(struct tree *t, const struct tree *fresh, int (*write)(void *
     if (r == 0)
         r = carry_over(t, b);
     if (r == 0)
-        r = tree_end_aliases(t);
-    if (r == 0 && t->pending_rows)
-        r = local_sweep(t);
-    if (r == 0 && t->pending_rows)
-        r = home_follow(t, b);
+        r = end_what_is_shared(t, b);
     if (r == 0)
         r = news_begin(t);
     if (r == 0 && t->inflight.active && memcmp(was, now, DIGEST_SIZE)) { /* built on what was never there: its number is another's, that entry showed the damage, or it comes back as somebody else's */

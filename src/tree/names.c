@@ -218,13 +218,12 @@ static int drop_if_equal(struct tree *t, uint64_t ino) {
     CLEANUP_RECORD struct record rec = {0};
     struct row_pending p;
     int r = rows_p_inode(t, ino, &rec, &p);
-    sqlite3_stmt *s = r == 1 ? db_bind(&t->db, STMT_P_NAMES_OF, "i", ino) : NULL;
-    if (s) {
-        int named = db_step(s); /* by a row that is to follow it */
-        db_reset(s);
-        return named ? MIN(named, 0) : rows_p_settle(t, ino, &rec, &p);
-    }
-    return MIN(r, 0);
+    if (r != 1)
+        return MIN(r, 0);
+    sqlite3_stmt *s = db_bind(&t->db, STMT_P_NAMES_OF, "i", ino);
+    int named = db_step(s); /* by a row that is to follow it */
+    db_reset(s);
+    return named ? MIN(named, 0) : rows_p_settle(t, ino, &rec, &p);
 }
 
 int names_lost(struct tree *t, uint64_t ino, uint32_t type, int64_t now) {
