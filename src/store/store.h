@@ -1,30 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * The one contract between assetfs and a place where objects are: put once, read ranges, perhaps list.
- * Implementations: store/dir.h (a local directory), store/s3.h, store/cdn.h (reads only); tests' fault
- * wrapper is a further one.
+ * Implementations: store/dir.h (a local directory), store/s3.h, store/cdn.h (reads only); tests' fault wrapper is a further one.
  *
- * An object is immutable: it is put once under its key and never changes, is never overwritten, never
- * deleted.
+ * An object is immutable: it is put once under its key and never changes, is never overwritten, never deleted.
  *
- * Concurrency: every operation may be called from any thread, any number at once. Completions (`done`) run on
- * the environment's loop (base/env.h), one after another, exactly once for each operation, never inside the
- * call that started it. Operations on one key are ordered only by completion: what was put (0 or -EEXIST
- * seen) can be read. No operation may be started after store_free() was called; store_free() must be called
- * when none is under way.
+ * Concurrency: every operation may be called from any thread, any number at once. Completions (`done`) run on the
+ * environment's loop (base/env.h), one after another, exactly once for each operation, never inside the call that
+ * started it. Operations on one key are ordered only by completion: what was put (0 or -EEXIST seen) can be read.
+ * No operation may be started after store_free() was called; store_free() must be called when none is under way.
  *
- * Keys are byte strings without NUL, 1..1024 bytes, relative to the volume's place in the bucket (no leading
- * '/').
+ * Keys are byte strings without NUL, 1..1024 bytes, relative to the volume's place in the bucket (no leading '/').
  *
- * Errors, for every operation (negative errno; the completion's `why` is one sentence for people, or NULL; it
- * is valid during the call only): -EEXIST     put: an object is there already (S3's 412). Nothing was written
- * by this put - or by an earlier try of the same put whose answer was lost. -ENOENT     get: the store says
- * that there is no such object. Whether to believe it is the caller's to decide (a witness). -EACCES refused:
- * permission, read-only bucket. Trying again changes nothing until somebody changes the set-up. -EBADMSG put:
- * the bytes are not those of store_put.sha256 any more. There is no object of them. -ENOSPC     put: the
- * store is full. -EINVAL     the store cannot hold such a key or object (too long, too large). -ERANGE get:
- * the range starts at or beyond the object's end. -ETIMEDOUT, -EIO   trouble: network, server, disk. A put
- * with this result MAY HAVE HAPPENED. Worth trying again.
+ * Errors, for every operation (negative errno; the completion's `why` is one sentence for people, or NULL; it is valid during
+ * the call only):
+ *   -EEXIST     put: an object is there already (S3's 412). Nothing was written by this put - or by an earlier try of the same
+ *               put whose answer was lost.
+ *   -ENOENT     get: the store says that there is no such object. Whether to believe it is the caller's to decide (a witness).
+ *   -EACCES     refused: permission, read-only bucket. Trying again changes nothing until somebody changes the set-up.
+ *   -EBADMSG    put: the bytes are not those of store_put.sha256 any more. There is no object of them.
+ *   -ENOSPC     put: the store is full.
+ *   -EINVAL     the store cannot hold such a key or object (too long, too large).
+ *   -ERANGE     get: the range starts at or beyond the object's end.
+ *   -ETIMEDOUT, -EIO   trouble: network, server, disk. A put with this result MAY HAVE HAPPENED. Worth trying again.
  */
 #ifndef ASSETFS_STORE_H
 #define ASSETFS_STORE_H
