@@ -440,13 +440,8 @@ char *box_read(struct tree_box *b, const char *path, size_t *ret_n, int *ret_err
 
 /* Looking */
 
-struct listed {
-    struct names_entry *v;
-    size_t n;
-};
-
-static bool list_one(void *arg, const struct names_entry *e) {
-    struct listed *l = arg;
+bool box_list_one(void *arg, const struct names_entry *e) {
+    struct box_listed *l = arg;
     l->v = xrealloc(l->v, (l->n + 1) * sizeof *l->v);
     l->v[l->n] = *e;
     l->v[l->n++].name = xstrndup(e->name, e->n);
@@ -456,9 +451,9 @@ static bool list_one(void *arg, const struct names_entry *e) {
 static void print_one(struct tree_box *b, uint64_t ino, const char *path, struct buf *out);
 
 static void print_dir(struct tree_box *b, uint64_t dir, const char *path, struct buf *out) {
-    struct listed l = {0};
+    struct box_listed l = {0};
     uint64_t up;
-    int r = names_list(b->tree, dir, list_one, &l, &up);
+    int r = names_list(b->tree, dir, box_list_one, &l, &up);
     if (r < 0)
         die("%s: %s", path, strerror(-r));
     for (size_t i = 0; i < l.n; i++) {

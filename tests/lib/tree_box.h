@@ -101,6 +101,13 @@ int box_fsync(struct tree_box *, const char *path);
 char *box_read(struct tree_box *, const char *path, size_t *ret_n, int *ret_err);
 int box_read_ino(struct tree_box *, uint64_t ino, struct buf *ret);
 
+/* For names_list(): the entries of a directory; v and each name are malloc'd. */
+struct box_listed {
+    struct names_entry *v;
+    size_t n;
+};
+bool box_list_one(void *listed, const struct names_entry *);
+
 /* The whole view in one line, in byte order: "d/ d/x=content f=content g->target"; malloc'd. */
 char *box_print(struct tree_box *);
 /* Fails the test unless box_print() is want. */

@@ -70,21 +70,6 @@ static void quiesce(struct world *w) {
 /* Everything about everything: names, numbers, attributes, contents. */
 static void describe(struct tree_box *b, uint64_t dir, const char *path, struct buf *out);
 
-struct below {
-    struct tree_box *box;
-    const char *path;
-    struct names_entry *v;
-    size_t n;
-};
-
-static bool keep_entry(void *arg, const struct names_entry *e) {
-    struct below *l = arg;
-    l->v = xrealloc(l->v, (l->n + 1) * sizeof *l->v);
-    l->v[l->n] = *e;
-    l->v[l->n++].name = xstrndup(e->name, e->n);
-    return true;
-}
-
 static void describe_one(struct tree_box *b, uint64_t ino, const char *path, struct buf *out) {
     struct attr a;
     CLEANUP_BUF struct buf data = BUF_INIT(16u << 20);
@@ -112,9 +97,9 @@ static void describe_one(struct tree_box *b, uint64_t ino, const char *path, str
 }
 
 static void describe(struct tree_box *b, uint64_t dir, const char *path, struct buf *out) {
-    struct below l = {0};
+    struct box_listed l = {0};
     uint64_t up;
-    names_list(b->tree, dir, keep_entry, &l, &up);
+    names_list(b->tree, dir, box_list_one, &l, &up);
     for (size_t i = 0; i < l.n; i++) {
         CLEANUP_FREE char *at = xasprintf("%s/%s", path, l.v[i].name);
         tree_lock(b->tree);
