@@ -47,7 +47,8 @@ enum durability { DURABILITY_BUCKET, DURABILITY_CLOSE, DURABILITY_LOCAL };
     X(proxy,          STRING,   "proxy",          NULL,     "URL",      "the HTTP proxy (default: as http_proxy, https_proxy and no_proxy say)") \
     X(ca_file,        PATH,     "ca_file",        NULL,     "FILE",     "certificates to trust instead of the system's (PEM)")       \
     X(insecure_http,  FLAG,     "insecure_http",  NULL,     NULL,       "allow http:// beyond this machine")                         \
-    X(connections,    COUNT,    "connections",    "64",     "NUMBER",   "how many connections to one server")                        \
+    X(connections,    COUNT,    "connections",    "64",     "NUMBER",   "how many requests to one server at a time, and connections at most") \
+    X(http2,          FLAG,     "http2",          NULL,     NULL,       "read by HTTP/2 where a server offers it over TLS, many requests to a connection (seldom faster, so not the default; with download_limit it is not used)") \
     X(upload_limit,   SIZE,     "upload_limit",   "0",      "SIZE",     "bytes a second that are uploaded at most (0: no limit)")    \
     X(download_limit, SIZE,     "download_limit", "0",      "SIZE",     "bytes a second that are fetched at most (0: no limit)")     \
     X(temporary,      PATTERNS, "temporary",      NULL,     "PATTERN:...", "further names that are held back until they are renamed, besides those that rsync, browsers and editors use") \

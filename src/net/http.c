@@ -221,6 +221,7 @@ static struct http *engine_new(const struct http_config *config) {
     h->max_connections = config->max_connections ? config->max_connections : MAX_CONNECTIONS;
     h->connect_timeout_ns = config->connect_timeout_ns ? config->connect_timeout_ns : CONNECT_TIMEOUT_NS;
     h->stall_timeout_ns = config->stall_timeout_ns ? config->stall_timeout_ns : STALL_TIMEOUT_NS;
+    h->two = config->http2 && !config->download_limit;
     h->next_check = INT64_MAX;
     choose_ca(h, config);
     http_limit_init(&h->up, config->upload_limit, now);
@@ -236,6 +237,7 @@ static struct http *engine_new(const struct http_config *config) {
     curl_share_setopt(h->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
     /* Two servers, usually; a connection beyond is closed when its transfer ends. */
     curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)(4 * h->max_connections));
+    curl_multi_setopt(h->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)HTTP_STREAMS);
     return h;
 }
 
@@ -261,6 +263,10 @@ int http_new(const struct http_config *config, struct http **ret, struct buf *wh
         return -EINVAL;
     if (config->ca_file && check_ca_file(config->ca_file, why) < 0)
         return -EINVAL;
+    if (config->http2 && !(curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_HTTP2)) {
+        buf_append_str(why, "this libcurl has no HTTP/2: take http2 away");
+        return -EINVAL;
+    }
     struct http *h = engine_new(config);
     sigset_t all, saved; /* signals are for the main thread */
     sigfillset(&all);

@@ -3,11 +3,15 @@
  * The HTTP engine: one thread owns curl's multi handle and is the only one that touches curl. Everybody else submits a request and gets a
  * completion on the environment's loop (base/env.h). One request is one attempt: who asked decides whether to ask again (net/retry.h).
  *
- * HTTP/1.1 over kept connections, at most `max_connections` requests a host at a time; what is beyond waits its turn, urgent requests first. (HTTP/2 is not
- * offered: measured on loopback, one connection of it saves handshakes in the first thousands of small requests, and is no faster afterwards, nor for large ranges;
- * and libcurl 7.88 fails requests that are under way when a server retires the connection, as nginx does after each 1,000.) TLS 1.2 or later, always verified. After a 5xx, a timeout, a broken connection
+ * HTTP/1.1 over kept connections, at most `max_connections` requests a host at a time; what is beyond waits its turn, urgent requests first. TLS 1.2 or later, always verified. After a 5xx, a timeout, a broken connection
  * or a resume from sleep (the clock has jumped while the thread was not running) the next attempt to that host uses a fresh connection, and a fresh look-up of
  * its name; after a resume all older connections are dropped.
+ *
+ * HTTP/2 (RFC 9113), where `http2` asks for it and the server agrees by ALPN: for GET and HEAD over TLS, HTTP_STREAMS requests to a connection, and a further connection when those there are have so
+ * many. PUT and POST go by HTTP/1.1 all the same, beside it: S3 has nothing else, and what became of a put must not depend on other requests' connection. It is an option because it is hardly
+ * faster (measured on loopback, it saves handshakes in the first thousands of small requests, and nothing afterwards or for large ranges), and because libcurl 7.88 fails requests that are under way when a server
+ * retires their connection (GOAWAY), as nginx does after each 1,000. Those are sent again at once, by the engine itself, at last by HTTP/1.1: nobody but a counter notices (RFC 9110, 9.2.2: both methods are
+ * idempotent). With a download_limit HTTP/1.1 is used: a stream that is held back holds up others on its connection.
  *
  * A host that says 429 or 503 is asked less: each one halves how many requests it gets at once, each success raises it by one in so many, and
  * nothing is sent to it before Retry-After (RFC 9110, 10.2.3; seconds or a date; at most HTTP_PAUSE_MAX_NS) has passed. A request that waits for that
@@ -28,6 +32,8 @@ struct http;
 struct http_call; /* a request under way; valid until its done has returned */
 
 #define HTTP_PAUSE_MAX_NS (60 * NS_PER_S)
+/* Requests that share a connection of HTTP/2 (a server may allow fewer). */
+#define HTTP_STREAMS 16
 /* Of an answer with a status from 300 on, no more than this much of the body is kept; the rest is read and dropped. */
 #define HTTP_ERROR_BODY_MAX ((size_t)64 << 10)
 
@@ -39,7 +45,8 @@ struct http_config {
     const char *ca_file;        /* PEM; NULL: the system's */
     uint64_t upload_limit;      /* bytes a second, all requests together; 0: none */
     uint64_t download_limit;
-    unsigned max_connections;   /* to one host; 0: 32 */
+    unsigned max_connections;   /* to one host, or requests at a time where many share one; 0: 32 */
+    bool http2;                 /* offer it; -EINVAL where libcurl was built without */
     int64_t connect_timeout_ns; /* 0: 10 s */
     int64_t stall_timeout_ns;   /* no byte in either direction for so long: -ETIMEDOUT; 0: 30 s */
 };
@@ -105,7 +112,7 @@ int64_t http_date(const char *value);
 
 typedef void (*http_done)(void *arg, const struct http_response *);
 
-/* Starts the thread. -EAGAIN: no thread; -EINVAL with a sentence: a proxy or CA file that cannot be used. */
+/* Starts the thread. -EAGAIN: no thread; -EINVAL with a sentence: a proxy or CA file that cannot be used, http2 without a libcurl that has it. */
 int http_new(const struct http_config *, struct http **ret, struct buf *why) ATTR_WARN_UNUSED;
 /* Cancels what is under way, joins the thread. The dones have been posted then; they run when the loop runs. Not on the loop... of a real environment:
  * call it before the loop ends. NULL-safe; returns NULL. */

@@ -34,6 +34,13 @@ void http_host_queue(struct http_call *c) {
     DL_APPEND(*queue, c);
 }
 
+void http_host_queue_first(struct http_call *c) {
+    http_host_queue(c);
+    struct http_call **queue = queue_of(c);
+    DL_DELETE(*queue, c);
+    DL_PREPEND(*queue, c);
+}
+
 void http_host_unqueue(struct http_call *c) {
     struct http_call **queue = queue_of(c);
     DL_DELETE(*queue, c);
@@ -46,7 +53,10 @@ static void pump(struct http_host *host, int64_t now) {
         return;
     for (struct http_call *c;
          (c = host->urgent ? host->urgent : host->waiting) && host->running < (unsigned)host->window;) {
-        bool fresh = host->fresh || (c->req.flags & HTTP_FRESH_CONNECTION);
+        http_two_offer(c);
+        if (http_two_waits(c))
+            return;
+        bool fresh = host->fresh || (c->req.flags & HTTP_FRESH_CONNECTION) || c->again > 1 || (c->two && host->unwell);
         host->fresh = false;
         http_host_unqueue(c);
         http_transfer_start(c, fresh, now);
@@ -93,8 +103,10 @@ void http_host_learn(struct http_call *c, int err, int64_t now) {
     struct http_host *host = c->host;
     if (err < 0) {
         host->fresh |= breaks_connection(err);
+        host->unwell |= c->two && breaks_connection(err);
         return;
     }
+    host->unwell = false;
     host->fresh |= c->status >= 500;
     if (c->status == 429 || c->status == 503) {
         host->window = MAX(host->window / 2, 1);

@@ -6,6 +6,7 @@
  *     http_thread.c    the thread: what it waits for, deadlines, a clock that jumped
  *     http_host.c      a host's queue, how much it gets at once, pauses, fresh connections
  *     http_transfer.c  one request as curl wants it, and what comes of it
+ *     http_two.c       HTTP/2: who gets it, and what is sent again
  *     http_error.c     what curl's errors mean
  *     http_limit.c     bytes a second over all transfers
  *     http_head.c      the head of an answer, line by line
@@ -58,6 +59,10 @@ struct http_host {
     bool fresh;        /* the next attempt makes a connection of its own, and looks the name up */
     int64_t good_from; /* connections made before are not used again (a resume, a stall), monotonic; 0: all are good */
     bool no_expect;    /* lets 100-continue pass in silence: not asked any more */
+    bool only_one;     /* has answered an offer of HTTP/2 by HTTP/1.1 */
+    struct http_call *opening; /* offered HTTP/2 and has no connection yet: the next ones wait, to share it */
+    bool unwell;       /* what offered HTTP/2 failed, and nothing was answered since: nobody waits for another's connection */
+    int64_t doubted_at; /* a stream has stalled: those begun before that got nothing lately are sent again, monotonic */
     UT_hash_handle hh;
 };
 
@@ -92,6 +97,9 @@ struct http_call {
     void *small_body;          /* read at once from fd */
     bool send_paused, receive_paused;
     bool asked_continue, got_continue;
+    bool two;                  /* HTTP/2 was offered */
+    unsigned again;            /* how often it was sent again because HTTP/2 broke it */
+    int64_t started_at;        /* monotonic */
     int64_t moved_at;          /* when `moved` was last seen to change */
     int64_t stall_ns;          /* without a byte until then: stalled */
     uint64_t moved;
@@ -122,6 +130,7 @@ struct http {
     char *user_agent, *proxy, *ca_file;
     const char *ca_path;       /* NULL: none */
     unsigned max_connections;
+    bool two;                  /* HTTP/2 is offered */
     int64_t connect_timeout_ns, stall_timeout_ns;
     pthread_t thread;
     _Atomic unsigned refs;     /* the owner's, and one a call: memory outlives http_free() until the last done */
@@ -164,6 +173,8 @@ void *http_thread(void *http);
 /* http_host.c */
 struct http_host *http_host_of(struct http *, const char *url);
 void http_host_queue(struct http_call *);
+/* Before all others of its urgency. */
+void http_host_queue_first(struct http_call *);
 void http_host_unqueue(struct http_call *);
 /* Starts what may start now. */
 void http_host_pump(struct http *, int64_t now);
@@ -177,10 +188,32 @@ void http_transfer_start(struct http_call *, bool fresh, int64_t now);
 void http_transfer_end(struct http_call *, CURLcode);
 /* Stops a call that runs. */
 void http_transfer_abort(struct http_call *, int err, char *why);
+/* Stops it, and puts it into its queue again: nobody hears of this attempt. */
+void http_transfer_again(struct http_call *);
+/* Is there an answer? */
+bool http_transfer_answered(const struct http_call *, CURLcode);
 /* Lets curl go on with transfers that wait for a limit. */
 void http_transfer_unpause(struct http *, int64_t now);
 /* "https://host: text"; malloc'd. */
 char *http_why(const struct http_call *, const char *fmt, ...) ATTR_PRINTF(2, 3);
+
+/* http_two.c: sets call->two, when a call is about to start, and how curl is told. */
+void http_two_offer(struct http_call *);
+void http_two_set(struct http_call *);
+/* The head is there. */
+void http_two_learn(struct http_call *);
+/* A transfer has ended so: true when it must be sent again. */
+bool http_two_broke(const struct http_call *, CURLcode);
+/* May it not start yet? */
+bool http_two_waits(const struct http_call *);
+/* True when a connection has become ready that others may share. */
+bool http_two_opened(struct http *);
+/* Has it no connection yet? */
+bool http_two_connects(const struct http_call *);
+/* A stream has stalled. */
+void http_two_doubt(struct http_call *, int64_t now);
+/* True when a call is not to be waited for any longer on the connection it has. */
+bool http_two_is_doubted(const struct http_call *, int64_t now);
 
 /* http_error.c: an error of http_response; code may be CURLE_OK where curl is content and there is no answer all the same. */
 int http_error(const struct http_call *, CURLcode code);

@@ -48,7 +48,7 @@ static bool take_inbox(struct http *h) {
 
 /* Connections from before a sleep are dead, or about to be found so by a long timeout. */
 static void note_clocks(struct http *h, int64_t now) {
-    struct http_call *c;
+    struct http_call *c, *next;
     struct http_host *host;
     int64_t slept = read_clock(CLOCK_BOOTTIME) - now;
     bool resumed = slept - h->slept_ns > SLEPT_NS || now - h->expected_by > LATE_NS;
@@ -61,10 +61,12 @@ static void note_clocks(struct http *h, int64_t now) {
         host->fresh = true;
         host->good_from = now;
     }
-    DL_FOREACH (h->running, c) {
+    DL_FOREACH_SAFE (h->running, c, next) {
         curl_easy_setopt(c->easy, CURLOPT_FORBID_REUSE, 1L);
         c->moved_at = now;
         c->stall_ns = MIN(h->stall_timeout_ns, RESUME_STALL_NS);
+        if (c->two) /* a connection that others use goes on being used: so let nobody use it */
+            http_transfer_again(c);
     }
 }
 
@@ -98,11 +100,19 @@ static int64_t earlier(int64_t a, int64_t b) {
     return MIN(a, b);
 }
 
+static bool is_connecting_too_long(const struct http_call *c, int64_t now) {
+    return c->two && now - c->started_at >= c->http->connect_timeout_ns && http_two_connects(c);
+}
+
 /* Returns when to look again. */
 static int64_t check_running(struct http_call *c, int64_t now) {
     if (now >= c->deadline) {
         http_transfer_abort(c, -ETIMEDOUT,
                             http_why(c, "no complete answer within %.1f s", (double)c->req.timeout_ns / 1e9));
+        return INT64_MAX;
+    }
+    if (is_connecting_too_long(c, now)) {
+        http_transfer_abort(c, -ETIMEDOUT, http_why(c, "no connection within %.1f s", (double)c->http->connect_timeout_ns / 1e9));
         return INT64_MAX;
     }
     uint64_t m = moved(c);
@@ -114,12 +124,20 @@ static int64_t check_running(struct http_call *c, int64_t now) {
     if (now - c->moved_at >= c->stall_ns) {
         c->host->good_from = now; /* the way there may be another one now: whoever waits on the other
                                      connections will not wait for each */
+        http_two_doubt(c, now);
         http_transfer_abort(c, -ETIMEDOUT,
                             http_why(c, "nothing has moved for %.1f s", (double)c->stall_ns / 1e9));
+        return now; /* once more through all of them, for http_two_is_doubted() */
+    }
+    if (http_two_is_doubted(c, now)) {
+        curl_easy_setopt(c->easy, CURLOPT_FORBID_REUSE, 1L);
+        http_transfer_again(c);
         return INT64_MAX;
     }
     /* When bytes last moved is only seen here: so look more often. */
-    return MIN(c->deadline, MIN(c->moved_at + c->stall_ns, now + c->stall_ns / 4));
+    int64_t at = MIN(c->deadline, MIN(c->moved_at + c->stall_ns, now + c->stall_ns / 4));
+    int64_t connected_by = c->started_at + c->http->connect_timeout_ns;
+    return c->two && connected_by > now ? MIN(at, connected_by) : at;
 }
 
 static int64_t check_queue(struct http_call *queue, int64_t now) {
@@ -140,20 +158,20 @@ static int64_t check_queue(struct http_call *queue, int64_t now) {
 }
 
 /* Every deadline there is was looked at when next_check was set, and may only have become later since, or
- * lowered it: so this is rarely more than one comparison. True: a call has ended. */
+ * lowered it: so this is rarely more than one comparison. True: a place has become free. */
 static bool check_times(struct http *h, int64_t now) {
     struct http_call *c, *next;
     struct http_host *host;
     if (now < h->next_check)
         return false;
-    unsigned before = h->n_running + h->n_queued;
+    unsigned running = h->n_running, queued = h->n_queued;
     int64_t at = INT64_MAX;
     DL_FOREACH_SAFE (h->running, c, next)
         at = earlier(at, check_running(c, now));
     for (host = h->hosts; host; host = host->hh.next)
         at = earlier(at, earlier(check_queue(host->urgent, now), check_queue(host->waiting, now)));
     h->next_check = at;
-    return h->n_running + h->n_queued < before;
+    return h->n_running < running || h->n_queued < queued;
 }
 
 /* From now on whoever brings something wakes the thread. False: there is something already. */
@@ -205,9 +223,10 @@ void *http_thread(void *arg) {
         http_host_pump(h, now);
         http_transfer_unpause(h, now);
         curl_multi_perform(h->multi, &left);
-        bool ended = collect(h) > 0;
-        ended |= check_times(h, http_mono());
-        if (!ended) /* else places have become free */
+        bool go_on = collect(h) > 0;
+        go_on |= http_two_opened(h);
+        go_on |= check_times(h, http_mono());
+        if (!go_on) /* else places have become free */
             wait_for_something(h);
     }
     cancel_all(h);

@@ -69,6 +69,8 @@ static size_t on_head(char *p, size_t size, size_t n, void *arg) {
         return 0;
     if (c->head_complete && !was_complete && strncmp(c->req.url, "https", 5) == 0)
         c->res.tls = tls_version(c);
+    if (c->head_complete && !was_complete)
+        http_two_learn(c);
     if (c->head_complete && !was_complete && c->status >= 500)
         curl_easy_setopt(c->easy, CURLOPT_FORBID_REUSE, 1L);
     return size * n;
@@ -204,7 +206,6 @@ static void set_engine(struct http_call *c) {
     SET(c, PROTOCOLS_STR, "http,https");
     SET(c, PATH_AS_IS, 1L);
     SET(c, DISALLOW_USERNAME_IN_URL, 1L);
-    SET(c, HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(c, SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(c, SSL_VERIFYPEER, 1L);
     SET(c, SSL_VERIFYHOST, 2L);
@@ -231,6 +232,7 @@ static void set_engine(struct http_call *c) {
     SET(c, HEADERDATA, c);
     SET(c, WRITEFUNCTION, on_body);
     SET(c, WRITEDATA, c);
+    http_two_set(c);
 }
 
 static void set_connection(struct http_call *c, bool fresh, int64_t now) {
@@ -255,7 +257,7 @@ static long buffer_size(const struct http_limit *l, uint64_t bytes) {
 
 static void set_download(struct http_call *c) {
     uint64_t off = c->req.range_off, n = c->req.range_len;
-    if (n > 0) {
+    if (n > 0 && !has_line(c, "Range")) { /* it has one when it is sent again */
         CLEANUP_FREE char *range = xasprintf("Range: bytes=%" PRIu64 "-%" PRIu64, off, off + n - 1);
         add_line(c, range);
     }
@@ -334,12 +336,15 @@ void http_transfer_start(struct http_call *c, bool fresh, int64_t now) {
     struct http *h = c->http;
     bool upload = strcmp(c->req.method, "PUT") == 0 || strcmp(c->req.method, "POST") == 0;
     c->easy = take_handle(h);
-    c->moved_at = now;
+    c->started_at = c->moved_at = now;
+    c->moved = 0;
     c->stall_ns = h->stall_timeout_ns;
     DL_APPEND(h->running, c);
     h->n_running++;
     c->host->running++;
-    h->next_check = MIN(h->next_check, MIN(c->deadline, now + c->stall_ns / 4));
+    if (c->two)
+        c->host->opening = c;
+    h->next_check = MIN(h->next_check, MIN(c->deadline, now + MIN(c->stall_ns / 4, c->two ? h->connect_timeout_ns : INT64_MAX)));
 
     set_engine(c);
     set_connection(c, fresh, now);
@@ -372,6 +377,9 @@ static void leave(struct http_call *c) {
     c->easy = NULL;
     h->n_send_paused -= c->send_paused;
     h->n_receive_paused -= c->receive_paused;
+    c->send_paused = c->receive_paused = false;
+    if (c->host->opening == c)
+        c->host->opening = NULL;
     c->host->running--;
     h->n_running--;
     DL_DELETE(h->running, c);
@@ -383,6 +391,24 @@ void http_transfer_abort(struct http_call *c, int err, char *why) {
     if (ran)
         http_host_learn(c, err, http_mono());
     http_finish(c, err, why);
+}
+
+/* As if nothing had come. */
+static void forget_answer(struct http_call *c) {
+    buf_reset(&c->head);
+    c->n_lines = 0;
+    c->head_complete = c->cut = false;
+    c->status = 0;
+    c->length = c->expected = c->skip = c->keep = c->came = 0;
+    c->len = 0;
+    c->curl_said[0] = 0;
+    c->res = (struct http_response){0};
+}
+
+void http_transfer_again(struct http_call *c) {
+    leave(c);
+    forget_answer(c);
+    http_host_queue_first(c);
 }
 
 void http_transfer_unpause(struct http *h, int64_t now) {
@@ -409,9 +435,8 @@ void http_transfer_unpause(struct http *h, int64_t now) {
     }
 }
 
-/* Is there an answer? A refused upload may have been cut in the middle of either body: the status is what
- * counts then. */
-static bool answered(const struct http_call *c, CURLcode code) {
+/* A refused upload may have been cut in the middle of either body: the status is what counts then. */
+bool http_transfer_answered(const struct http_call *c, CURLcode code) {
     if (!c->head_complete || c->status < 200 || c->failed)
         return false;
     bool refused_upload = c->req.size > 0 && c->status >= 400 && http_error(c, code) == -ECONNRESET;
@@ -421,7 +446,12 @@ static bool answered(const struct http_call *c, CURLcode code) {
 void http_transfer_end(struct http_call *c, CURLcode code) {
     int err = 0;
     char *why = NULL;
-    if (answered(c, code)) {
+    if (http_two_broke(c, code)) {
+        c->again++;
+        http_transfer_again(c);
+        return;
+    }
+    if (http_transfer_answered(c, code)) {
         c->res.ranged = c->res.ranged && c->len == c->expected;
     } else {
         err = c->failed ? c->failed : http_error(c, code);

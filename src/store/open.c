@@ -84,6 +84,7 @@ static int refuse_network_options(const struct options *opt, struct buf *why) {
         {"proxy", opt->proxy},
         {"ca_file", opt->ca_file},
         {"insecure_http", opt->insecure_http},
+        {"http2", opt->http2},
         {"upload_limit", opt->upload_limit},
         {"download_limit", opt->download_limit},
     };
@@ -203,6 +204,7 @@ int store_http(struct env *env, struct counters *counters, const struct options 
                                  .upload_limit = opt->upload_limit,
                                  .download_limit = opt->download_limit,
                                  .max_connections = (unsigned)MIN(opt->connections, 1024),
+                                 .http2 = opt->http2,
                                  /* A read must be able to try again before its time is over. */
                                  .connect_timeout_ns = MIN(HTTP_CONNECT_NS, MAX(opt->timeout / 3, NS_PER_MS)),
                                  .stall_timeout_ns = MIN(HTTP_STALL_NS, MAX(opt->timeout / 2, NS_PER_MS))};
