@@ -26,6 +26,7 @@
     X(ENTRIES_APPLIED, "entries_applied", "journal entries applied")                                         \
     X(ENTRIES_VOID, "entries_void", "journal numbers that hold no readable entry")                           \
     X(CHANGES_VOID, "changes_void", "changes that did not fit the tree")                                     \
+    X(ENTRIES_DAMAGED, "entries_damaged", "journal entries of a writer whose local state was damaged")       \
     X(RACES_LOST, "races_lost", "journal numbers lost to another host")                                      \
     X(CONFLICT_COPIES, "conflict_copies", "conflicted copies made here")
 

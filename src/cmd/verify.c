@@ -57,13 +57,13 @@ static void on_wrong(void *arg, const char *key, const char *why) {
 }
 
 static bool is_well(const struct verify_result *v) {
-    return !v->journal_wrong && !v->missing && !v->damaged && !v->unreadable;
+    return !v->journal_wrong && !v->damaged_entries && !v->missing && !v->damaged && !v->unreadable;
 }
 
 static void print_json(const struct verify_result *v, const struct report *r, bool content) {
     printf("{\"ok\":%s,\"sequence\":%" PRIu64 ",\"head\":%" PRIu64 ",\"entries\":%" PRIu64 ",\"void_entries\":%" PRIu64 ",\"void_changes\":%" PRIu64
-           ",\"inodes\":%" PRIu64,
-           is_well(v) ? "true" : "false", v->sequence, v->head, v->entries, v->void_entries, v->void_changes, v->inodes);
+           ",\"damaged_entries\":%" PRIu64 ",\"inodes\":%" PRIu64,
+           is_well(v) ? "true" : "false", v->sequence, v->head, v->entries, v->void_entries, v->void_changes, v->damaged_entries, v->inodes);
     if (content)
         printf(",\"contents\":%" PRIu64 ",\"contents_before\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"missing\":%" PRIu64 ",\"damaged\":%" PRIu64
                ",\"unreadable\":%" PRIu64,
@@ -74,7 +74,10 @@ static void print_json(const struct verify_result *v, const struct report *r, bo
 static void print_text(const struct verify_result *v, const struct report *r, bool content) {
     char size[UNITS_SIZE];
     printf("journal: %" PRIu64 " entries read, up to %" PRIu64 " of %" PRIu64 "%s\n", v->entries, v->sequence, v->head,
-           v->journal_wrong ? "" : "; chain and tree digests agree");
+           v->journal_wrong ? "" : v->damaged_entries ? "; the chain agrees" : "; chain and tree digests agree");
+    if (v->damaged_entries)
+        printf("built on another tree than the journal makes, by hosts whose local state was damaged: %" PRIu64 " entries, the last is %" PRIu64 "; what they changed counts where it fits\n",
+               v->damaged_entries, v->damaged_last);
     if (v->void_entries || v->void_changes)
         printf("without effect, for everybody: %" PRIu64 " numbers that hold no entry, %" PRIu64 " changes that do not fit\n", v->void_entries, v->void_changes);
     if (content)

@@ -46,6 +46,7 @@ static void json_tree(struct buf *b, const struct tree_status *t) {
     json_bool(b, "past", t->past);
     json_text(b, "reason", t->reason);
     json_text(b, "stuck_reason", t->stuck_reason);
+    json_text(b, "damaged_writer", t->damaged);
 }
 
 void status_json(const struct fs_status *s, struct buf *b) {
@@ -128,6 +129,8 @@ static void text_head(struct buf *b, const struct fs_status *s) {
                              : "mounted so");
     else if (t->reason)
         buf_printf(b, "  %-12s %s\n", "REFUSED", t->reason);
+    if (t->damaged)
+        buf_printf(b, "  %-12s %s\n", "DAMAGED", t->damaged);
 }
 
 void status_text(const struct fs_status *s, struct buf *b) {

@@ -212,6 +212,8 @@ static int check_journal(struct verify *v) {
     ret->entries = counter_get(&v->counters, COUNTER_ENTRIES_APPLIED);
     ret->void_entries = counter_get(&v->counters, COUNTER_ENTRIES_VOID);
     ret->void_changes = counter_get(&v->counters, COUNTER_CHANGES_VOID);
+    ret->damaged_entries = st.damaged_entries;
+    ret->damaged_last = st.damaged_last;
     if (v->start_err < 0 && st.sequence == 0)
         r = v->start_err; /* not one entry: nothing has been checked */
     else if (v->start_err < 0 || st.reason)

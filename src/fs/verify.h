@@ -29,6 +29,7 @@ struct verify_result {
     uint64_t head;                   /* the last one there is */
     uint64_t entries;                /* read by this run; the rest by earlier ones */
     uint64_t void_entries, void_changes; /* of this run: they have no effect, and harm nobody */
+    uint64_t damaged_entries, damaged_last; /* built on another tree than the journal before them makes, by hosts with a damaged local state: how many, and the last one's number */
     uint64_t inodes;
     uint64_t contents, bytes;        /* checked by this run */
     uint64_t contents_before;        /* by earlier ones */

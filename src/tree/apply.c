@@ -339,7 +339,7 @@ static int apply_volume(struct tree *t, const struct entry *e, struct before *b)
     return r < 0 ? r : rows_c_set_inode(t, ROOT_INO, &e->root, 1);
 }
 
-int apply_entry(struct tree *t, const struct entry *e, struct before *b, size_t *ret_void) {
+int apply_entry(struct tree *t, const struct entry *e, struct before *b, size_t *ret_void, bool *ret_which) {
     uint64_t session = e->session ? e->session : e->sequence;
     int r = 0;
     *ret_void = 0;
@@ -350,6 +350,8 @@ int apply_entry(struct tree *t, const struct entry *e, struct before *b, size_t 
     for (size_t i = 0; i < e->n_changes && r >= 0; i++) {
         r = apply_change(t, &e->changes[i], session, e->sequence, b);
         *ret_void += r == 0;
+        if (ret_which)
+            ret_which[i] = r == 0;
     }
     return r < 0 ? r : 0;
 }

@@ -36,9 +36,9 @@ const struct before_inode *before_find_inode(const struct before *, uint64_t ino
 /* One change: 1 applied, 0 void (C is as it was), negative errno of the database. session: the writer's. before may be NULL. */
 int apply_change(struct tree *, const struct change *, uint64_t session, uint64_t seq, struct before *) ATTR_WARN_UNUSED;
 
-/* All changes of an entry, its session and (entry 1) the root; then seq. *ret_void: how many changes were void. The caller has checked sequence and previous,
- * and sets head_hash. */
-int apply_entry(struct tree *, const struct entry *, struct before *, size_t *ret_void) ATTR_WARN_UNUSED;
+/* All changes of an entry, its session and (entry 1) the root; then seq. *ret_void: how many changes were void; ret_which (or NULL): n_changes of them, true for those. The caller has checked
+ * sequence and previous, and sets head_hash. */
+int apply_entry(struct tree *, const struct entry *, struct before *, size_t *ret_void, bool *ret_which) ATTR_WARN_UNUSED;
 
 /* 1..255 bytes, no '/', no NUL, not "." or "..". */
 bool apply_name_valid(const char *name, size_t n);

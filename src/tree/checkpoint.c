@@ -87,10 +87,10 @@ int checkpoint_load(struct tree *t) {
     return r == -ENOENT ? 0 : r;
 }
 
-int checkpoint_applied(struct tree *t, const struct entry *e) {
+int checkpoint_applied(struct tree *t, const struct entry *e, bool damaged) {
     struct checkpoint_known *k = &t->checkpoint.known;
     const struct checkpoint_ref *ref = &e->checkpoint;
-    if (ref->seq <= k->ref.seq || ref->seq >= e->sequence || ref->announced > e->sequence) {
+    if (damaged || ref->seq <= k->ref.seq || ref->seq >= e->sequence || ref->announced > e->sequence) {
         k->changes += e->n_changes;
         return e->n_changes ? db_meta_set_int(&t->db, "checkpoint_changes", (int64_t)k->changes) : 0;
     }

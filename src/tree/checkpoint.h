@@ -29,8 +29,9 @@ void checkpoint_stop(struct tree *);
 /* After everything has ended; without the lock, not on the loop. */
 void checkpoint_free(struct tree *);
 
-/* In the transaction that applied an entry: what it says of checkpoints, and how much it brought. The caller takes it back (checkpoint_known) if the transaction fails. */
-int checkpoint_applied(struct tree *, const struct entry *) ATTR_WARN_UNUSED;
+/* In the transaction that applied an entry: what it says of checkpoints (unless its writer is damaged), and how much it brought. The caller takes it back (checkpoint_known) if the transaction
+ * fails. */
+int checkpoint_applied(struct tree *, const struct entry *, bool damaged) ATTR_WARN_UNUSED;
 /* Something was applied: arms the timer if one is due, ends a making that was announced. */
 void checkpoint_kick(struct tree *);
 /* Whether an entry is wanted to announce one; and what field 11 of the next entry says. */
@@ -44,6 +45,8 @@ int checkpoint_attach(struct tree *, struct buf *why) ATTR_WARN_UNUSED;
 /* The journal has been found to go to head: puts the tree of a checkpoint in the place of C if that saves much of the replay and nothing is pending. Else the tree is as it was, unless
  * its base was found to be bad: then it is empty, and everything is to be replayed. What was wrong with checkpoints is logged. */
 int checkpoint_start(struct tree *, uint64_t head) ATTR_WARN_UNUSED;
+/* Nothing is known any more, and all of the journal is to be read. */
+int checkpoint_forget(struct tree *) ATTR_WARN_UNUSED;
 
 /* In the meta table: the digest of a base that was found to be damaged or lost. */
 #define CHECKPOINT_BAD "base_bad"

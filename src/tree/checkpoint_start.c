@@ -7,6 +7,7 @@
 #include "tree/area_set.h"
 #include "tree/base.h"
 #include "tree/checkpoint.h"
+#include "tree/dispute.h"
 #include "tree/fault.h"
 #include "tree/news.h"
 #include "tree/object.h"
@@ -220,8 +221,7 @@ int checkpoint_adopt(struct checkpoint_base *b) {
     return r;
 }
 
-/* The base is bad, and so is every other: nothing is known, and all of the journal is to be read. */
-static int forget_all(struct tree *t) {
+int checkpoint_forget(struct tree *t) {
     tree_lock(t);
     int r = tree_begin(t);
     if (r == 0) {
@@ -232,6 +232,8 @@ static int forget_all(struct tree *t) {
         r = clear_rows(t);
         if (r == 0)
             r = db_meta_set_int(&t->db, "base", 0);
+        if (r == 0)
+            r = db_meta_set_int(&t->db, DISPUTE_ENTRIES, 0);
         if (r == 0 && t->session)
             r = tree_drop_session(t);
         if (r == 0)
@@ -389,6 +391,14 @@ static bool try_all(struct tree *t, struct checkpoint_ref *ref, uint64_t head, u
     return false;
 }
 
+/* What this host has committed on a damaged tree shows at the next entry: then that must be met (rebuild.h), and not passed over. */
+static bool is_borne_out(struct tree *t, uint64_t head) {
+    CLEANUP_BUF struct buf why = BUF_INIT(4096);
+    struct checkpoint_ref here = {.seq = t->seq, .announced = head, .set = t->set};
+    memcpy(here.head_hash, t->head_hash, DIGEST_SIZE);
+    return check_next(t, &here, &why) == 0;
+}
+
 int checkpoint_start(struct tree *t, uint64_t head) {
     CLEANUP_BUF struct buf bad = BUF_INIT(DIGEST_SIZE);
     struct checkpoint_ref ref;
@@ -397,7 +407,7 @@ int checkpoint_start(struct tree *t, uint64_t head) {
         return 0;
     if (is_bad(t, &bad))
         useful = 1;
-    else if (head <= useful)
+    else if (head <= useful || (seq > 1 && !is_borne_out(t, head)))
         return 0;
     if (find_newest(t, head, &ref)) {
         if (try_all(t, &ref, head, useful, &bad))
@@ -406,7 +416,7 @@ int checkpoint_start(struct tree *t, uint64_t head) {
             return 0;
         log_warning("no checkpoint can be used: the journal is read from entry %" PRIu64 " on", bad.len ? 1 : seq + 1);
     }
-    return bad.len ? forget_all(t) : 0;
+    return bad.len ? checkpoint_forget(t) : 0;
 }
 
 int checkpoint_attach(struct tree *t, struct buf *why) {

@@ -18,6 +18,7 @@
 #include "tree/build.h"
 #include "tree/checkpoint.h"
 #include "tree/claim.h"
+#include "tree/dispute.h"
 #include "tree/fault.h"
 #include "tree/hold.h"
 #include "tree/local.h"
@@ -240,7 +241,7 @@ static int seal_entry(struct tree *t, struct change *changes, size_t n, bool cla
 static int build_entry(struct tree *t) {
     struct change *changes = NULL;
     size_t n = 0;
-    bool announce = checkpoint_wants_entry(t);
+    bool announce = checkpoint_wants_entry(t) || dispute_wants_entry(t);
     bool claim = needs_session(t) && (t->session_wanted || !t->session); /* without one nothing can be said, not even what is pending */
     int r = claim || !t->session ? 0 : build_changes(t, &changes, &n, &t->held_removals);
     if (r == 0 && !claim && t->session)
@@ -492,7 +493,7 @@ void commit_kick(struct tree *t) {
         }
         return;
     }
-    if (!t->pending_rows && !(t->session_wanted && needs_session(t)) && !checkpoint_wants_entry(t))
+    if (!t->pending_rows && !(t->session_wanted && needs_session(t)) && !checkpoint_wants_entry(t) && !dispute_wants_entry(t))
         return;
     int64_t now = env_mono(t->env);
     int64_t at = MAX(now + (somebody_waits(t) ? 0 : t->cfg.settle_ns), t->commit_not_before);

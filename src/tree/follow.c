@@ -13,6 +13,7 @@
 #include "tree/batch.h"
 #include "tree/checkpoint.h"
 #include "tree/deferred.h"
+#include "tree/dispute.h"
 #include "tree/fault.h"
 #include "tree/home.h"
 #include "tree/key_set.h"
@@ -65,8 +66,14 @@ void follow_back(struct tree *t, const struct follow_head *h) {
     }
 }
 
-/* May this entry be applied? Form, chain, and that its writer saw the tree we see. */
-static int check_entry(struct tree *t, const struct entry *e) {
+/* What is found out of an entry before it is applied. */
+struct finding {
+    bool ours;
+    bool damaged; /* its writer's tree was */
+};
+
+/* May this entry be applied? Form, chain, and that its writer saw the tree we see, or is known to be the one that does not. */
+static int check_entry(struct tree *t, const struct entry *e, struct finding *ret) {
     uint8_t tree[DIGEST_SIZE];
     if (e->sequence > 1 && memcmp(e->previous, t->head_hash, DIGEST_SIZE)) {
         tree_stop(t, "journal entry %" PRIu64 " does not continue the entry before it; somebody with the volume key wrote it "
@@ -75,7 +82,8 @@ static int check_entry(struct tree *t, const struct entry *e) {
         return -EBADE;
     }
     set_digest_value(&t->set, tree);
-    if (e->sequence > 1 && memcmp(e->tree, tree, DIGEST_SIZE)) {
+    ret->damaged = e->sequence > 1 && memcmp(e->tree, tree, DIGEST_SIZE);
+    if (ret->damaged && !dispute_is_theirs(t, e)) {
         rebuild_begin(t, e);
         return -EBADE;
     }
@@ -145,11 +153,12 @@ static int end_what_is_shared(struct tree *t, struct before *b) {
 }
 
 /* In a transaction. */
-static int apply_parsed(struct tree *t, const struct entry *e, bool ours, struct before *b) {
+static int apply_parsed(struct tree *t, const struct entry *e, const struct finding *f, struct before *b) {
+    const bool ours = f->ours;
     size_t n_void;
     int r = follow_need(t, e);
     if (r == 0)
-        r = apply_entry(t, e, b, &n_void);
+        r = apply_entry(t, e, b, &n_void, NULL);
     if (r == 0 && !ours && t->pending_rows)
         r = home_need(t, b);
     if (r < 0)
@@ -172,10 +181,6 @@ static int apply_parsed(struct tree *t, const struct entry *e, bool ours, struct
         log_warning("journal entry %" PRIu64 " by %s: %zu of %zu changes do not fit the tree and are void (%s)", e->sequence, e->host,
                     n_void, e->n_changes, t->void_why);
     }
-    if (ours && n_void)
-        tree_stop(t, "changes of this host in journal entry %" PRIu64 " did not apply; this is a bug in assetfs. Nothing is lost: what "
-                     "was written is in %s/spool",
-                  e->sequence, t->cfg.dir);
     r = volume_state_applied(t, e, ours, t->inflight.op);
     if (r < 0)
         return r;
@@ -186,8 +191,10 @@ static int apply_parsed(struct tree *t, const struct entry *e, bool ours, struct
     }
     if (r == 0 && t->inflight.active && t->inflight.seq <= e->sequence)
         r = resolve(t);
+    if (r == 0 && f->damaged)
+        r = dispute_note(t, e);
     if (r == 0)
-        r = checkpoint_applied(t, e);
+        r = checkpoint_applied(t, e, f->damaged);
     return r == 0 ? follow_save(t) : r;
 }
 
@@ -220,44 +227,58 @@ static int refuse(struct tree *t, uint64_t seq, int r, const void *p, size_t n) 
     return r;
 }
 
+/* An entry has been applied. */
+static void taken(struct tree *t, const struct entry *e, const struct finding *f, const struct before *b) {
+    if (t->inflight.active && t->inflight.seq <= e->sequence)
+        commit_resolved(t);
+    if (!f->ours) {
+        file_named_again(t);
+        note_changes(t, b);
+    }
+    if (f->damaged)
+        dispute_noted(t, e);
+    else
+        dispute_agreed(t, e, f->ours);
+    if (t->n_void && !f->damaged)
+        rebuild_suspect(t, e, f->ours);
+    key_set_applied(t, e);
+    counter_add(t->cfg.counters, COUNTER_ENTRIES_APPLIED, 1);
+    t->head = MAX(t->head, e->sequence);
+    buf_free(&t->batch.bytes);
+}
+
 int follow_take(struct tree *t, uint64_t seq, const void *p, size_t n) {
     CLEANUP_ENTRY struct entry e = {0};
     struct before b = {0};
+    struct finding f = {0};
     if (seq != t->seq + 1)
         return 0;
     int r = follow_open(t, seq, p, n, &e);
     if (r == 0)
-        r = check_entry(t, &e);
+        r = check_entry(t, &e, &f);
     if (r < 0)
         return refuse(t, seq, r, p, n);
     r = batch_open(t, &e);
     if (r < 0)
         return r;
-    bool ours = commit_is_ours(t, &e);
+    f.ours = commit_is_ours(t, &e);
     struct follow_head before;
     follow_keep(t, &before);
     r = tree_begin(t);
     if (r < 0)
         return r;
     digest_of(p, n, t->head_hash);
-    r = tree_end(t, apply_parsed(t, &e, ours, &b));
+    r = tree_end(t, apply_parsed(t, &e, &f, &b));
+    if (r == -EBADMSG) { /* a row here: of the entry that would mean that it is void */
+        r = -EUCLEAN;
+        rebuild_unreadable(t, &e);
+    }
     if (r < 0) {
         follow_back(t, &before);
         if (r != -EINPROGRESS)
             log_errno(r, "journal entry %" PRIu64 " could not be applied", seq);
     } else {
-        if (t->inflight.active && t->inflight.seq <= seq)
-            commit_resolved(t);
-        if (!ours) {
-            file_named_again(t);
-            note_changes(t, &b);
-        }
-        if (!ours && t->n_void)
-            rebuild_suspect(t, &e);
-        key_set_applied(t, &e);
-        counter_add(t->cfg.counters, COUNTER_ENTRIES_APPLIED, 1);
-        t->head = MAX(t->head, seq);
-        buf_free(&t->batch.bytes);
+        taken(t, &e, &f, &b);
     }
     before_free(&b);
     return r;

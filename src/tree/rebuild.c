@@ -2,14 +2,13 @@
 #include "base/log.h"
 #include "tree/apply.h"
 #include "tree/batch.h"
+#include "tree/dispute.h"
 #include "tree/rebuild_parts.h"
 #include <inttypes.h>
 #include <unistd.h>
 
 #define AGAIN_NS (2 * NS_PER_S)
 #define LOOK_NS (10 * NS_PER_MS)
-/* Whoever writes what fits nowhere must not keep everybody busy with themselves. */
-#define TRUSTED_NS (3600 * NS_PER_S)
 /* When neither a checkpoint nor the journal could be used: so long nobody is kept waiting for that once more. */
 #define HOPELESS_NS (600 * NS_PER_S)
 /* Directories asked for at once. */
@@ -44,7 +43,8 @@ static int open_fresh(struct rebuild *b) {
     pthread_cond_init(&u->session_cond, NULL);
     b->is_open = true;
     b->last_here = -1;
-    b->all_here = false;
+    b->all_here = b->known_is_right = false;
+    own_voids_clear(&b->own_voids);
     fault_resume(t); /* it takes a while: meanwhile programs go on with what there is */
     forget_pieces(b);
     int r = db_open(&u->db, b->path);
@@ -118,6 +118,7 @@ static void ended(struct rebuild *b) {
     fault_give_up(t, INT64_MAX, -EIO); /* if the base is still lost, the next who asks begins another */
     fault_resume(t);
     t->rebuild = NULL;
+    own_voids_clear(&b->own_voids);
     buf_free(&b->entry);
     free(b->path);
     free(b->host);
@@ -231,6 +232,18 @@ static void choose_older(struct rebuild *b) {
     choose(b);
 }
 
+/* Under the lock: the tree is what it should be, so others are wrong, and hear of it. */
+static void finish_well(struct rebuild *b) {
+    struct tree *t = b->tree;
+    t->well_at = env_mono(t->env);
+    if (b->why == REBUILD_REFUSED)
+        dispute_proven(t);
+    else if (!b->ours)
+        dispute_object(t);
+    else
+        tree_stop(t, "changes of this host in journal entry %" PRIu64 " did not apply; this is a bug in assetfs. Nothing is lost: what was written is in %s/spool", t->seq, t->cfg.dir);
+}
+
 /* Nothing comes of what was begun. Without the lock. */
 static void give_up_beginning(struct rebuild *b, int err, const char *why) {
     struct tree *t = b->tree;
@@ -246,9 +259,13 @@ static void give_up_beginning(struct rebuild *b, int err, const char *why) {
                   at, why);
         t->checkpoint.lost_for_good_at = env_mono(t->env);
         end(b);
+    } else if (b->as_here || (b->why == REBUILD_SUSPECT && !b->ours && !b->unreadable)) { /* as sure as one can be */
+        log_warning("the journal cannot be applied from entry 1 to see whether this host is wrong: entry %" PRIu64 ": %s; it goes on with the tree it has", at, why);
+        finish_well(b);
+        end(b);
     } else {
-        tree_stop(t, "journal entry %" PRIu64 " was built on another tree than this host has, and the journal cannot be applied anew to see why: entry %" PRIu64 ": %s",
-                  t->seq + 1, at, why);
+        tree_stop(t, "journal entry %" PRIu64 " %s, and the journal cannot be applied anew to see why: entry %" PRIu64 ": %s", b->why == REBUILD_REFUSED ? t->seq + 1 : t->seq,
+                  b->why == REBUILD_REFUSED ? "was built on another tree than this host has" : "does not fit the tree that this host has", at, why);
         end(b);
     }
     tree_unlock(t);
@@ -275,6 +292,16 @@ static void adopt(void *arg);
 static void apply_on(void *arg);
 static void begin_again(void *arg);
 
+/* Does the journal come to what the newest checkpoint that is known says? */
+static void look_at_known(struct rebuild *b) {
+    uint8_t now[DIGEST_SIZE], known[DIGEST_SIZE];
+    if (b->fresh.seq != b->known.seq)
+        return;
+    set_digest_value(&b->fresh.set, now);
+    set_digest_value(&b->known.set, known);
+    b->known_is_right = !memcmp(now, known, DIGEST_SIZE) && !memcmp(b->fresh.head_hash, b->known.head_hash, DIGEST_SIZE);
+}
+
 static void adopt_waited(void *arg, int err) {
     waited(arg, err, adopt);
 }
@@ -297,6 +324,7 @@ static void adopted(void *arg) {
         give_up_beginning(b, b->err, NULL);
     } else {
         checkpoint_base_attach(b->base);
+        look_at_known(b);
         ask(b);
     }
 }
@@ -338,46 +366,66 @@ static void begin_again(void *arg) {
 
 /* The end */
 
+/* Under the lock. -EINPROGRESS: more rows are needed; else it is done, or this host stops. */
+static int take_place(struct rebuild *b) {
+    struct tree *t = b->tree;
+    int r = rebuild_take_place(b);
+    if (r < 0 && r != -EINPROGRESS)
+        tree_stop(t, "the local state in %s is damaged (it showed at journal entry %" PRIu64 "), and cannot be set right: %s", t->cfg.dir, t->seq + 1, strerror(-r));
+    if (r == 0 && !b->ref.seq)
+        dispute_proven(t);
+    return r;
+}
+
+static bool is_as_here(const struct rebuild *b) {
+    uint8_t fresh[DIGEST_SIZE], here[DIGEST_SIZE];
+    set_digest_value(&b->fresh.set, fresh);
+    set_digest_value(&b->tree->set, here);
+    return !memcmp(fresh, here, DIGEST_SIZE) && !memcmp(b->fresh.head_hash, b->tree->head_hash, DIGEST_SIZE);
+}
+
 /* Under the lock, both at the same entry: 0 and done, -EINPROGRESS: more rows are needed. */
 static int finish_refused(struct rebuild *b) {
     struct tree *t = b->tree;
     uint8_t now[DIGEST_SIZE];
     set_digest_value(&b->fresh.set, now);
-    bool agrees = !memcmp(now, b->want, DIGEST_SIZE) && !memcmp(b->fresh.head_hash, t->head_hash, DIGEST_SIZE);
-    int r = agrees ? rebuild_take_place(b) : 0;
+    bool same_journal = !memcmp(b->fresh.head_hash, t->head_hash, DIGEST_SIZE);
+    bool agrees = same_journal && !memcmp(now, b->want, DIGEST_SIZE);
     if (!agrees && b->ref.seq) {
+        b->as_here |= is_as_here(b);
         log_warning("the checkpoint of journal entry %" PRIu64 " does not agree with journal entry %" PRIu64 ": looking for the one before", b->ref.seq, t->seq + 1);
         close_fresh(b, choose_older);
         return -EAGAIN;
     }
-    if (!agrees)
-        tree_stop(t, "journal entry %" PRIu64 " by %s was built on another tree than the journal before it makes: that host is damaged. This host stops before it; "
-                     "what it has not committed stays queued",
-                  t->seq + 1, b->host);
-    else if (r < 0 && r != -EINPROGRESS)
-        tree_stop(t, "the local state in %s is damaged (it showed at journal entry %" PRIu64 "), and cannot be set right: %s", t->cfg.dir, t->seq + 1, strerror(-r));
-    return r == -EINPROGRESS ? r : 0;
+    if (!same_journal) {
+        tree_stop(t, "the journal up to entry %" PRIu64 " is not what this host has read before: somebody has changed entries. This host stops before journal entry %" PRIu64 " by %s; what it has "
+                     "not committed stays queued",
+                  t->seq, t->seq + 1, b->host);
+    } else if (!agrees && is_as_here(b)) {
+        finish_well(b);
+    } else {
+        int r = take_place(b);
+        return r == -EINPROGRESS ? r : 0;
+    }
+    return 0;
 }
 
 /* What the journal makes of it is right. */
 static int finish_other(struct rebuild *b) {
     struct tree *t = b->tree;
-    uint8_t fresh[DIGEST_SIZE], here[DIGEST_SIZE];
-    set_digest_value(&b->fresh.set, fresh);
-    set_digest_value(&t->set, here);
-    bool well = b->why == REBUILD_SUSPECT && !memcmp(fresh, here, DIGEST_SIZE);
-    int r = well ? 0 : rebuild_take_place(b);
-    if (r == -EINPROGRESS)
-        return r;
+    bool well = b->why == REBUILD_SUSPECT && !b->unreadable && is_as_here(b);
+    int r = 0;
     if (well)
-        t->well_at = env_mono(t->env);
-    else if (r == 0 && b->why == REBUILD_LOST && b->ref.seq)
+        finish_well(b);
+    else
+        r = take_place(b);
+    if (r == 0 && b->unreadable)
+        t->well_at = env_mono(t->env); /* if it cannot be read still, that is not because of the rows */
+    if (r == 0 && b->why == REBUILD_LOST && b->ref.seq)
         log_warning("this host goes on with the checkpoint of journal entry %" PRIu64 " and the entries after it; nothing was lost", b->ref.seq);
     else if (r == 0 && b->why == REBUILD_LOST)
         log_warning("this host has read the whole journal instead of the checkpoint; nothing was lost");
-    else if (r < 0)
-        tree_stop(t, "the local state in %s is damaged (it showed before journal entry %" PRIu64 "), and cannot be set right: %s", t->cfg.dir, t->seq + 1, strerror(-r));
-    return 0;
+    return r == -EINPROGRESS ? r : 0;
 }
 
 static void here_came(void *arg, int err);
@@ -475,6 +523,11 @@ static void fetch_here(void *arg) {
 
 /* Applying */
 
+static bool is_own(const struct rebuild *b, const struct entry *e) {
+    uint64_t session = e->session ? e->session : e->sequence;
+    return session == b->own[0] || session == b->own[1];
+}
+
 /* Later entries say what the tree was: a checkpoint that they do not bear out is wrong. From entry 1 on there is no choice. */
 static int check_piece(struct rebuild *b, const struct entry *e) {
     struct tree *u = &b->fresh;
@@ -484,19 +537,22 @@ static int check_piece(struct rebuild *b, const struct entry *e) {
     if (memcmp(e->previous, u->head_hash, DIGEST_SIZE))
         return -EBADE;
     set_digest_value(&u->set, tree);
-    return b->ref.seq && memcmp(e->tree, tree, DIGEST_SIZE) ? -EBADE : 0;
+    bool own = b->why == REBUILD_REFUSED && is_own(b, e); /* what this host said is what it doubts */
+    return b->ref.seq && !own && memcmp(e->tree, tree, DIGEST_SIZE) ? -EBADE : 0;
 }
 
-static int apply_here(struct tree *u, const struct entry *e, const struct piece *p) {
+static int apply_here(struct rebuild *b, struct entry *e, const struct piece *p) {
+    struct tree *u = &b->fresh;
     struct follow_head before;
     size_t n_void;
+    CLEANUP_FREE bool *which = xcalloc(e->n_changes + 1, sizeof *which);
     follow_keep(u, &before);
     int r = tree_begin(u);
     if (r < 0)
         return r;
     r = follow_need(u, e);
     if (r == 0)
-        r = apply_entry(u, e, NULL, &n_void);
+        r = apply_entry(u, e, NULL, &n_void, which);
     r = tree_end(u, r);
     if (r < 0) {
         follow_back(u, &before);
@@ -505,6 +561,10 @@ static int apply_here(struct tree *u, const struct entry *e, const struct piece 
     digest_of(p->data.data, p->data.len, u->head_hash);
     u->seq = e->sequence;
     buf_free(&u->batch.bytes);
+    for (size_t i = 0; i < e->n_changes && is_own(b, e) && e->sequence > b->tree->dispute.own_seen; i++)
+        if (which[i])
+            own_voids_add(&b->own_voids, u, &e->changes[i]);
+    look_at_known(b);
     return 0;
 }
 
@@ -516,13 +576,14 @@ static int apply_piece(struct rebuild *b, const struct piece *p) {
     int r = follow_open(u, seq, p->data.data, p->data.len, &e);
     if (r == -EBADMSG && seq > 1) { /* void */
         u->seq = seq;
+        look_at_known(b);
         return 0;
     }
     if (r == 0)
         r = check_piece(b, &e);
     if (r == 0)
         r = batch_open(u, &e);
-    return r < 0 ? r : apply_here(u, &e, p);
+    return r < 0 ? r : apply_here(b, &e, p);
 }
 
 static void rows_came(void *arg, int err) {
@@ -581,6 +642,8 @@ static void ask(void *arg) {
     struct tree *t = b->tree;
     tree_lock(t);
     uint64_t head = t->seq;
+    b->own[0] = t->session;
+    b->own[1] = t->old_session;
     bool over = is_over(b);
     tree_unlock(t);
     if (over)
@@ -612,10 +675,11 @@ static void ask(void *arg) {
 /* Beginning */
 
 /* Under the lock. */
-static void begin(struct tree *t, enum rebuild_why why, const struct entry *e) {
+static struct rebuild *begin(struct tree *t, enum rebuild_why why, const struct entry *e) {
     struct rebuild *b = xcalloc(1, sizeof *b);
     b->tree = t;
     b->why = why;
+    b->known = t->checkpoint.known.ref;
     b->path = xasprintf("%s/rebuild.db", t->cfg.dir);
     b->host = xstrdup(e ? e->host : "");
     if (e)
@@ -625,11 +689,16 @@ static void begin(struct tree *t, enum rebuild_why why, const struct entry *e) {
     tree_hold(t);
     t->rebuild = b;
     choose(b);
+    return b;
 }
 
 void rebuild_begin(struct tree *t, const struct entry *e) {
     if (t->stopped || t->closing)
         return;
+    if (t->cfg.at.kind != PAST_NONE) { /* it does not follow, and nothing is pending */
+        t->dispute.begin_anew = true;
+        return;
+    }
     if (t->rebuild) {
         t->rebuild->doubted = true; /* it begins again when this one has ended, if it has to */
         return;
@@ -639,12 +708,26 @@ void rebuild_begin(struct tree *t, const struct entry *e) {
     begin(t, REBUILD_REFUSED, e);
 }
 
-void rebuild_suspect(struct tree *t, const struct entry *e) {
-    bool trusted = t->made_here || (t->well_at && env_mono(t->env) - t->well_at < TRUSTED_NS);
-    if (t->rebuild || t->stopped || t->closing || trusted)
+static bool was_well_lately(const struct tree *t) {
+    return t->well_at && env_mono(t->env) - t->well_at < TRUSTED_NS;
+}
+
+void rebuild_suspect(struct tree *t, const struct entry *e, bool ours) {
+    if (t->rebuild || t->stopped || t->closing || t->cfg.at.kind != PAST_NONE)
         return;
+    if (!ours && (t->made_here || was_well_lately(t))) {
+        dispute_object(t);
+        return;
+    }
     log_warning("journal entry %" PRIu64 " by %s has changes that do not fit here: the journal is applied anew to see whether this host is wrong", e->sequence, e->host);
-    begin(t, REBUILD_SUSPECT, e);
+    begin(t, REBUILD_SUSPECT, e)->ours = ours;
+}
+
+void rebuild_unreadable(struct tree *t, const struct entry *e) {
+    if (t->rebuild || t->stopped || t->closing || t->cfg.at.kind != PAST_NONE || was_well_lately(t))
+        return;
+    log_warning("the local state in %s is damaged: journal entry %" PRIu64 " cannot be applied to it. The journal is applied anew to set it right", t->cfg.dir, e->sequence);
+    begin(t, REBUILD_SUSPECT, e)->unreadable = true;
 }
 
 static void begin_lost(struct tree *t, int err) {

@@ -7,6 +7,7 @@
 
 #include "tree/checkpoint.h"
 #include "tree/fault.h"
+#include "tree/own_void.h"
 #include "tree/rebuild.h"
 
 /* Entries asked for at once. */
@@ -14,7 +15,7 @@
 
 enum rebuild_why {
     REBUILD_REFUSED, /* the next entry was built on another tree: this host stands still before it */
-    REBUILD_SUSPECT, /* changes did not fit: it goes on, and the trees are compared when both stand at the same entry */
+    REBUILD_SUSPECT, /* changes did not fit, or a row cannot be read: it goes on, and the trees are compared when both stand at the same entry */
     REBUILD_LOST,    /* the checkpoint it began from is lost: likewise */
 };
 
@@ -30,6 +31,13 @@ struct rebuild {
     char *path;
     char *host;                  /* who wrote the entry that does not fit */
     uint8_t want[DIGEST_SIZE];   /* what it says this tree is */
+    bool ours;                   /* what did not fit was this host's own entry */
+    bool unreadable;             /* a row is not a record: equal digests say nothing */
+    bool as_here;                /* a checkpoint has given the same tree as this host's */
+    uint64_t own[2];             /* this host's sessions */
+    struct checkpoint_ref known; /* the newest this host knows; and whether the journal bears it out */
+    bool known_is_right;
+    struct own_voids own_voids;  /* changes of this host that are void in the fresh tree */
 
     struct tree fresh;           /* no more of it than apply and faults need: the database, the digest and the totals, a lock */
     bool is_open;                /* that is */
@@ -52,7 +60,8 @@ struct rebuild {
 };
 
 /* rebuild_rows.c */
-/* Under the lock: the rows of the fresh tree, and what goes with them, in the place of C. -EINPROGRESS: rebuild_want() has asked the fresh tree for what is still needed. */
+/* Under the lock: the rows of the fresh tree, and what goes with them, in the place of C; what this host wrote, and is void in the fresh tree, is pending again. -EINPROGRESS: rebuild_want() has
+ * asked the fresh tree for what is still needed. */
 int rebuild_take_place(struct rebuild *) ATTR_WARN_UNUSED;
 
 #endif

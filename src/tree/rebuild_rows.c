@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/log.h"
 #include "tree/apply.h"
+#include "tree/dispute.h"
 #include "tree/rebuild_parts.h"
 #include <inttypes.h>
 
@@ -95,9 +96,11 @@ static int run(struct tree *t, const char *sql) {
 }
 
 struct writing {
-    struct tree *tree;
+    struct rebuild *rebuild;
     bool lazy;            /* the old tree had only a part of the rows */
     size_t names, inodes; /* that differed */
+    bool damaged;         /* anything did */
+    size_t again;         /* names and inodes that are pending again */
 };
 
 /* Rows of directories that are not here wholly are not rows of the old tree yet. */
@@ -118,29 +121,58 @@ static const char copy_rest[] =
     "INSERT INTO main.meta SELECT * FROM fresh.meta WHERE key IN ('base', 'base_ref');"
     "INSERT OR IGNORE INTO main.object SELECT * FROM fresh.object;";
 
+/* The checkpoint that is known may have been made of the damaged tree, by this host. */
+static int forget_wrong_checkpoint(struct rebuild *b) {
+    struct checkpoint_known *k = &b->tree->checkpoint.known;
+    bool right = b->known_is_right && k->ref.seq == b->known.seq && !memcmp(k->ref.object.digest, b->known.object.digest, DIGEST_SIZE);
+    b->tree->checkpoint.ready = (struct checkpoint_ref){0};
+    if (!k->ref.seq || right)
+        return 0;
+    *k = (struct checkpoint_known){.ref = b->ref};
+    return checkpoint_save(b->tree);
+}
+
 /* Names through rows_c_set_name(), which keeps the links of the view; the rest as it is. */
+static int write_rows(struct writing *w, struct tree *t, const struct differences *names, const struct differences *inodes) {
+    int r = 0;
+    for (size_t i = 0; i < names->n && r == 0; i++) {
+        const struct difference *x = &names->v[i];
+        r = rows_c_set_name(t, x->parent, x->name, x->n, x->now.ino, x->now.type);
+    }
+    for (size_t i = 0; i < inodes->n && r == 0; i++) {
+        CLEANUP_FREE char *sql = xasprintf("DELETE FROM main.c_inode WHERE ino = %" PRId64 "; INSERT INTO main.c_inode SELECT * FROM fresh.c_inode WHERE ino = %" PRId64,
+                                           (int64_t)inodes->v[i].ino, (int64_t)inodes->v[i].ino);
+        r = run(t, sql);
+    }
+    w->names = names->n;
+    w->inodes = inodes->n;
+    return r < 0 ? r : run(t, copy_rest);
+}
+
 static int write_fresh(void *arg, struct before *b) {
     struct writing *w = arg;
-    struct tree *t = w->tree;
+    struct tree *t = w->rebuild->tree;
     struct differences names = {0}, inodes = {0};
-    int r = w->lazy ? run(t, forget_parts) : 0;
+    struct own_kept kept = {0};
+    bool damaged = memcmp(&t->set, &w->rebuild->fresh.set, sizeof t->set);
+    int r = own_voids_keep(&w->rebuild->own_voids, t, b, &kept);
+    if (r == 0 && w->lazy)
+        r = run(t, forget_parts);
     if (r == 0)
         r = find_names(t, w->lazy ? names_query_lazy : names_query, &names, b);
     if (r == 0)
         r = find_inodes(t, w->lazy ? inodes_query_lazy : inodes_query, &inodes, b);
-    for (size_t i = 0; i < names.n && r == 0; i++) {
-        const struct difference *x = &names.v[i];
-        r = rows_c_set_name(t, x->parent, x->name, x->n, x->now.ino, x->now.type);
-    }
-    for (size_t i = 0; i < inodes.n && r == 0; i++) {
-        CLEANUP_FREE char *sql = xasprintf("DELETE FROM main.c_inode WHERE ino = %" PRId64 "; INSERT INTO main.c_inode SELECT * FROM fresh.c_inode WHERE ino = %" PRId64,
-                                           (int64_t)inodes.v[i].ino, (int64_t)inodes.v[i].ino);
-        r = run(t, sql);
-    }
     if (r == 0)
-        r = run(t, copy_rest);
-    w->names = names.n;
-    w->inodes = inodes.n;
+        r = write_rows(w, t, &names, &inodes);
+    if (r == 0)
+        r = own_voids_pend(t, &kept);
+    if (r == 0 && (damaged || w->names + w->inodes))
+        r = forget_wrong_checkpoint(w->rebuild);
+    if (r == 0)
+        r = db_meta_set_int(&t->db, "own_seen", (int64_t)t->seq);
+    w->damaged = damaged || w->names + w->inodes;
+    w->again = kept.n_names + kept.n_inodes + kept.n_states;
+    own_kept_free(&kept);
     free_differences(&names);
     free_differences(&inodes);
     return r;
@@ -172,7 +204,7 @@ static void change_source(struct rebuild *b, struct fault *old) {
 int rebuild_take_place(struct rebuild *b) {
     struct tree *t = b->tree;
     struct fault *old = t->fault;
-    struct writing w = {.tree = t, .lazy = old != NULL};
+    struct writing w = {.rebuild = b, .lazy = old != NULL};
     char *sql = sqlite3_mprintf("ATTACH %Q AS fresh", b->path);
     int r = run(t, sql);
     sqlite3_free(sql);
@@ -191,10 +223,13 @@ int rebuild_take_place(struct rebuild *b) {
     }
     if (r < 0)
         return r;
-    if (w.names + w.inodes) {
+    t->dispute.own_seen = t->seq;
+    if (w.damaged) {
         log_warning("the local state in %s was damaged: %zu names and %zu inodes of it were not what the journal says, and are set right", t->cfg.dir, w.names, w.inodes);
-        t->checkpoint.ready = (struct checkpoint_ref){0}; /* made of the damaged tree */
+        dispute_own(t);
     }
+    if (w.again)
+        log_warning("%zu changes that this host committed before were built on the damage and are void: they are made once more, as conflicted copies where they do not fit", w.again);
     change_source(b, old);
     return detached;
 }

@@ -547,6 +547,17 @@ static int begin_past(struct tree *t, uint64_t *head, bool *proven, struct buf *
     return 0;
 }
 
+/* A past state that met an entry of a damaged writer, and did not begin at entry 1: nothing is pending in it, so it begins there. */
+static int start_anew(struct tree *t, uint64_t head, struct buf *why) {
+    bool proven;
+    t->dispute.begin_anew = false;
+    int r = checkpoint_forget(t);
+    t->made_here = true;
+    if (r == 0)
+        r = begin_volume(t, &proven, why);
+    return r < 0 ? r : catch_up(t, head, why);
+}
+
 int tree_start(struct tree *t, struct buf *why) {
     CLEANUP_BUF struct buf said = BUF_INIT(65536);
     bool local = t->seq > 0, proven = false, by_writing = false;
@@ -573,9 +584,12 @@ int tree_start(struct tree *t, struct buf *why) {
         if (!fault_is_lazy(t) || t->checkpoint.base)
             checkpoint_base_remove_others(t);
         local = local && t->seq > 0; /* what was here may have been given up */
+        t->made_here &= !fault_is_lazy(t);
     }
     if (r == 0)
         r = catch_up(t, head, &said);
+    if (r < 0 && t->dispute.begin_anew)
+        r = start_anew(t, head, &said);
     if (t->stopped || t->rebuild) /* with its reason: read-only, with what there is; or it looks at itself first */
         r = -ESTALE;
     if (r < 0 && r != -ESTALE && !local) {

@@ -117,6 +117,24 @@ struct batch_want {
     int64_t failing_since; /* mono: since when it is missing or not what it should be; 0: it is not */
 };
 
+/* dispute.c */
+#define DAMAGED_WRITERS 8
+struct damaged_writer {
+    uint64_t session; /* 0: none */
+    int64_t at;       /* mono: when this host was sure of itself */
+};
+struct dispute {
+    struct damaged_writer writers[DAMAGED_WRITERS];
+    uint64_t proven;      /* the number of the last entry when the journal, read from entry 1, made this very tree; 0: it has not */
+    int64_t proven_at;    /* mono; 0: never */
+    bool wants_objection;
+    int64_t objected_at;  /* mono; 0: never */
+    uint64_t of;          /* session of the last that wrote such an entry and none since that agrees; 0: none */
+    char *sentence;       /* what is to be said of it */
+    bool begin_anew;      /* a past state met one: it is read from entry 1 (start.c) */
+    uint64_t own_seen;    /* changes of this host up to this entry were looked at by a rebuild: own_void.h. Also in the database */
+};
+
 struct file;
 struct row_pending;
 
@@ -219,9 +237,10 @@ struct tree {
     int64_t head_seen;         /* wall: when the bucket last answered */
     uint64_t head;             /* newest number known to exist */
     unsigned read_failures;
-    bool made_here;            /* the tree was made from entry 1 since the start: it is what the journal says */
+    bool made_here;            /* the tree was made from entry 1 in this start: it is what the journal says */
     int64_t well_at;           /* mono: when this host last looked at itself and was well; 0: it has not */
     size_t n_void;             /* changes of the last entry that did not fit */
+    struct dispute dispute;
     struct rebuild *rebuild;   /* under way (rebuild.h); NULL: not */
     int64_t witness_at;        /* mono: when the newest entry was last seen in the bucket, or all that could be seen of it was a cache's: then a commit is the proof */
     bool read_only;            /* by configuration, or for `reason` */

@@ -4,6 +4,7 @@
 #include "tree/checkpoint.h"
 #include "tree/area_set.h"
 #include "tree/deferred.h"
+#include "tree/dispute.h"
 #include "tree/fault.h"
 #include "tree/hold.h"
 #include "tree/key_set.h"
@@ -272,6 +273,7 @@ static int load_meta(struct tree *t) {
     t->head = t->seq;
     t->session = (uint64_t)db_meta_int(&t->db, "session", 0);
     t->old_session = (uint64_t)db_meta_int(&t->db, "old_session", 0);
+    t->dispute.own_seen = (uint64_t)db_meta_int(&t->db, "own_seen", 0);
     t->counter = t->counter_reserved = (uint64_t)db_meta_int(&t->db, "counter", 0);
     t->spool_next = t->spool_reserved = (uint64_t)db_meta_int(&t->db, "spool", 0);
     t->total_files = (uint64_t)db_meta_int(&t->db, "total_files", 0);
@@ -422,6 +424,7 @@ static void tree_free(struct tree *t) {
     free((char *)t->cfg.machine_id);
     free(t->reason);
     free(t->stuck_reason);
+    dispute_free(t);
     for (size_t i = 0; i < t->n_equals; i++)
         free(t->equals[i].name);
     free(t->equals);
@@ -540,6 +543,9 @@ void tree_status(struct tree *t, struct tree_status *ret) {
     ret->past = t->cfg.at.kind != PAST_NONE;
     ret->reason = t->reason ? xstrdup(t->reason) : NULL;
     ret->stuck_reason = t->stuck && t->stuck_reason ? xstrdup(t->stuck_reason) : NULL;
+    ret->damaged = t->dispute.sentence ? xstrdup(t->dispute.sentence) : NULL;
+    ret->damaged_entries = (uint64_t)db_meta_int(&t->db, DISPUTE_ENTRIES, 0);
+    ret->damaged_last = (uint64_t)db_meta_int(&t->db, DISPUTE_LAST, 0);
     tree_unlock(t);
 }
 
@@ -556,5 +562,6 @@ bool tree_can_drain(struct tree *t) {
 void tree_status_free(struct tree_status *s) {
     free(s->reason);
     free(s->stuck_reason);
+    free(s->damaged);
     *s = (struct tree_status){0};
 }

@@ -95,6 +95,8 @@ struct tree_status {
     bool past;                /* the state of a time: it does not change */
     char *reason;             /* why read-only or offline, one sentence, malloc'd; or NULL */
     char *stuck_reason;       /* the first stuck file and its reason, malloc'd; or NULL */
+    char *damaged;            /* another host's local state is damaged, as its newest entry shows: one sentence, malloc'd; or NULL */
+    uint64_t damaged_entries, damaged_last; /* how many entries this local state has met of such hosts, and the last one's number */
 };
 void tree_status(struct tree *, struct tree_status *ret);
 /* For the spool (spool_config.can_drain): whether bytes will leave it without anybody's doing. Not those of files that are being written this moment, of uploads

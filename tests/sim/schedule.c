@@ -7,7 +7,9 @@
 static void one_step(struct world *w) {
     sim_reseed(w->sim, (w->seed << 12) + w->step);
     struct host *h = &w->hosts[below(w, w->n_hosts)];
-    if (chance(w, 6)) {
+    if (w->damages && h->index && h->life && chance(w, 60)) {
+        damage_state(w, h);
+    } else if (chance(w, 6)) {
         put_garbage(w);
     } else if (!h->life) {
         if (chance(w, 300))
@@ -43,7 +45,7 @@ static void one_step(struct world *w) {
     }
     if (h->life && h->life->killed)
         bury(h);
-    if (h->life && chance(w, 250))
+    if (h->life && !h->damaged && chance(w, 250))
         check_sound(w, h);
     static const int64_t pauses[] = {0, 0, 0, NS_PER_MS, 50 * NS_PER_MS, NS_PER_S, 3 * NS_PER_S, 8 * NS_PER_S};
     pass(w, pauses[below(w, ARRAY_SIZE(pauses))]);
@@ -81,6 +83,7 @@ void run_schedule(uint64_t seed, const struct how *how, struct world *totals) {
     w->clones = chance(w, 300) ? 300 : 0;
     w->rules = chance(w, 300) ? name_rules_new(".tmp*", "l:l.*") : NULL;
     w->one_machine = w->clones && chance(w, 500);
+    w->damages = seed % 5 == 4 && !w->clones && !lazy_is_on();
     w->n_hosts = hosts_of(w, how, steps);
     for (unsigned i = 0; i < w->n_hosts; i++) {
         struct host *h = &w->hosts[i];

@@ -81,3 +81,23 @@ void put_garbage(struct world *w) {
     CLEANUP_FREE void *copy = xmemdup(bytes, n);
     mem_bucket_set(w->bucket, key, copy, n);
 }
+
+static void run_sql(struct world *w, struct host *h, const char *sql) {
+    if (sqlite3_exec(h->life->box->tree->db.sql, sql, NULL, NULL, NULL) != SQLITE_OK)
+        failed(w, "%s: %s: %s", h->label, sql, sqlite3_errmsg(h->life->box->tree->db.sql));
+}
+
+void damage_state(struct world *w, struct host *h) {
+    struct tree *t = h->life->box->tree;
+    if (chance(w, 300)) {
+        say(w, h, "its digest goes bad");
+        t->set.w[below(w, ARRAY_SIZE(t->set.w))] ^= 1;
+    } else {
+        CLEANUP_FREE char *sql = xasprintf("DELETE FROM c_name WHERE (parent, name) IN (SELECT c.parent, c.name FROM c_name c WHERE NOT EXISTS (SELECT 1 FROM p_name p WHERE p.parent = c.parent AND p.name = c.name) "
+                                           "ORDER BY c.parent, c.name LIMIT 1 OFFSET %" PRIu64 ")",
+                                           below(w, 6));
+        run_sql(w, h, sql);
+        say(w, h, "it loses %d names", sqlite3_changes(t->db.sql));
+    }
+    h->damaged = w->damages = true;
+}

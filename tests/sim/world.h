@@ -2,12 +2,14 @@
  *
  * Two to six hosts over one bucket, the real tree with uploader, spool, reader and cache, in virtual time, under a network that loses and delays, with random programs, kills,
  * restarts, times offline, garbage in the journal, and local states that are older than what their host has done (a restored backup), or those of another host (a
- * clone). One seed is one schedule; each of its steps draws its random numbers from its own number, so that the others stay what they are when one is left out. What must hold:
+ * clone), databases that are damaged. One seed is one schedule; each of its steps draws its random numbers from its own number, so that the others stay what they are when one is left out. What must hold:
  *
  *   at every entry   all hosts have the same digest at the same sequence number, no change is void, nobody stops following; nothing leaves the shared tree but what somebody
  *                    who had it in view removed or overwrote
  *   always           the database of each host is sound (tree_box_wrong)
  *   fsync, sync      what was answered is in the confirmed tree
+ *   damage           where a row of a host's database goes bad without a word, the others agree and go on whatever that host writes, and it is set right once it has read
+ *                    what one of them has written
  *   at the end       when all is quiet, every view is the confirmed tree, the same on each host and on one that starts afresh, and everything acknowledged is there
  *
  *     hosts-sim [--schedules N] [--seed N] [--hosts N] [--steps N] [--only LIST] [--lazy] [-v]
@@ -63,6 +65,7 @@ struct host {
     char label[16];
     char *backup; /* an older state of it; NULL: none */
     uint64_t seen; /* sequence number whose digest was compared */
+    bool damaged;  /* its tree.db was, and may be still: what it has at an entry says nothing */
 };
 
 struct world {
@@ -77,6 +80,7 @@ struct world {
     struct tokens tokens;
     uint8_t digests[SEQ_MAX][DIGEST_SIZE];
     uint64_t head; /* the newest whose digest is known */
+    bool damages;     /* local states go bad; the first host's never does */
     bool one_machine; /* clones are not told by the name of their machine */
     unsigned faults, clones, step; /* clones: per mille of the starts */
     unsigned long calls, kills, conflicts, entries;
@@ -101,6 +105,7 @@ bool chance(struct world *, unsigned per_mille);
 void pass(struct world *, int64_t ns); /* time; every entry is looked at */
 void change_network(struct world *, struct host *);
 void put_garbage(struct world *);
+void damage_state(struct world *, struct host *); /* silently: a row of its confirmed tree, or the digest */
 
 /* host.c */
 void start(struct world *, struct host *);            /* with its state, or afresh */
