@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/digest.h"
+#include "base/digest_lanes.h"
 #include <openssl/evp.h>
 
 /* Fetched once for the process: the implicit fetch of EVP_sha256() at every init costs more than hashing a
@@ -84,30 +85,25 @@ static uint8_t *next_digest(struct list *l) {
  * the ways part.
  *
  *     bytes                                    file      block     part
- *     0 .. BLOCK_SIZE                          running   NULL      NULL: as the file
- *     .. part_size                             running   running   NULL: as the file
- *     the first block of each later part       running   running   NULL: as the block
- *     beyond                                   running   running   running
+ *     0 .. BLOCK_SIZE                          runs      -         - (as the file)
+ *     .. part_size                             runs      runs      - (as the file)
+ *     the first block of each later part       runs      runs      - (as the block)
+ *     beyond                                   runs      runs      runs
  *
  * The digest of a block or a part is taken when the byte behind it arrives, or at the end. */
+enum { FILE_LANE, BLOCK_LANE, PART_LANE };
+
 struct digest_stream {
-    EVP_MD_CTX *file, *block, *part;
+    struct lanes lanes;
     uint64_t bytes;
     uint64_t part_size;        /* 0: no parts */
-    bool own_part;             /* `part` is running */
     struct list blocks, parts; /* of those that are complete and have a successor */
 };
 
-static EVP_MD_CTX *running(void) {
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    must(ctx && EVP_DigestInit_ex2(ctx, sha256, NULL));
-    return ctx;
-}
-
 struct digest_stream *digest_stream_new(void) {
-    pthread_once(&fetched, fetch);
     struct digest_stream *s = xcalloc(1, sizeof *s);
-    s->file = running();
+    lanes_init(&s->lanes, LANES_FASTEST);
+    lane_begin(&s->lanes, FILE_LANE);
     return s;
 }
 
@@ -118,44 +114,33 @@ void digest_stream_in_parts(struct digest_stream *s, uint64_t part_size) {
 struct digest_stream *digest_stream_free(struct digest_stream *s) {
     if (!s)
         return NULL;
-    EVP_MD_CTX_free(s->file);
-    EVP_MD_CTX_free(s->block);
-    EVP_MD_CTX_free(s->part);
+    lanes_free(&s->lanes);
     free(s->blocks.digests);
     free(s->parts.digests);
     free(s);
     return NULL;
 }
 
-/* *ret goes on from where `from` is. */
-static void fork_hash(EVP_MD_CTX **ret, const EVP_MD_CTX *from) {
-    if (!*ret)
-        *ret = EVP_MD_CTX_new();
-    must(*ret && EVP_MD_CTX_copy_ex(*ret, from));
-}
-
 /* The block's hash is still running: a part ends with it, or leaves it. */
 static void end_block_of_part(struct digest_stream *s) {
     uint64_t in_part = s->bytes % s->part_size;
     if (in_part == 0) {
-        if (!s->own_part)
-            fork_hash(&s->part, s->file);
-        must(EVP_DigestFinal_ex(s->part, next_digest(&s->parts), NULL));
-        s->own_part = false;
+        if (!lane_runs(&s->lanes, PART_LANE))
+            lane_copy(&s->lanes, PART_LANE, FILE_LANE);
+        lane_end(&s->lanes, PART_LANE, next_digest(&s->parts));
     } else if (in_part == BLOCK_SIZE && s->bytes > s->part_size) {
-        fork_hash(&s->part, s->block);
-        s->own_part = true;
+        lane_copy(&s->lanes, PART_LANE, BLOCK_LANE);
     }
 }
 
 /* A byte of the next block is here. */
 static void end_block(struct digest_stream *s) {
-    if (!s->block)
-        fork_hash(&s->block, s->file);
+    if (!lane_runs(&s->lanes, BLOCK_LANE))
+        lane_copy(&s->lanes, BLOCK_LANE, FILE_LANE);
     if (s->part_size)
         end_block_of_part(s);
-    must(EVP_DigestFinal_ex(s->block, next_digest(&s->blocks), NULL));
-    must(EVP_DigestInit_ex2(s->block, sha256, NULL));
+    lane_end(&s->lanes, BLOCK_LANE, next_digest(&s->blocks));
+    lane_begin(&s->lanes, BLOCK_LANE);
 }
 
 void digest_stream_update(struct digest_stream *s, const void *p, size_t n) {
@@ -165,11 +150,7 @@ void digest_stream_update(struct digest_stream *s, const void *p, size_t n) {
         if (in_block == 0 && s->bytes > 0)
             end_block(s);
         size_t now = (size_t)MIN(BLOCK_SIZE - in_block, (uint64_t)n);
-        must(EVP_DigestUpdate(s->file, at, now));
-        if (s->block)
-            must(EVP_DigestUpdate(s->block, at, now));
-        if (s->own_part)
-            must(EVP_DigestUpdate(s->part, at, now));
+        lanes_update(&s->lanes, at, now);
         at += now;
         n -= now;
         s->bytes += now;
@@ -184,17 +165,17 @@ static void end_last_part(struct digest_stream *s, const uint8_t file[DIGEST_SIZ
     const uint8_t *same =
         s->bytes <= s->part_size ? file : s->blocks.digests + DIGEST_SIZE * (s->blocks.n - 1);
     uint8_t *ret = next_digest(&s->parts);
-    if (s->own_part)
-        must(EVP_DigestFinal_ex(s->part, ret, NULL));
+    if (lane_runs(&s->lanes, PART_LANE))
+        lane_end(&s->lanes, PART_LANE, ret);
     else
         memcpy(ret, same, DIGEST_SIZE);
 }
 
 void digest_stream_final(struct digest_stream *s, uint8_t ret[DIGEST_SIZE], uint8_t **ret_blocks,
                          size_t *ret_n) {
-    must(EVP_DigestFinal_ex(s->file, ret, NULL));
-    if (s->block)
-        must(EVP_DigestFinal_ex(s->block, next_digest(&s->blocks), NULL));
+    lane_end(&s->lanes, FILE_LANE, ret);
+    if (lane_runs(&s->lanes, BLOCK_LANE))
+        lane_end(&s->lanes, BLOCK_LANE, next_digest(&s->blocks));
     else if (s->bytes > 0)
         memcpy(next_digest(&s->blocks), ret, DIGEST_SIZE);
     if (s->part_size && s->bytes > 0)
