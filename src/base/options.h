@@ -21,7 +21,7 @@ enum durability { DURABILITY_BUCKET, DURABILITY_CLOSE, DURABILITY_LOCAL };
     X(cache_size,     SIZE,     "cache_size",     "20G",    "SIZE",     "largest size of the block cache")                           \
     X(min_free,       SIZE,     "min_free",       "1G",     "SIZE",     "space to leave free on the disk of the local state")        \
     X(max_file_size,  SIZE,     "max_file_size",  "1T",     "SIZE",     "largest file that can be written")                          \
-    X(read_ahead,     SIZE,     "read_ahead",     "32M",    "SIZE",     "how far to read ahead of a sequential reader")              \
+    X(read_ahead,     SIZE,     "read_ahead",     "64M",    "SIZE",     "how far to read ahead of a sequential reader")              \
     X(durability,     DURABILITY, "durability",   "bucket", "bucket|close|local", "what waits for the bucket: fsync (bucket), every close as well (close), nothing (local)") \
     X(fsync_timeout,  DURATION, "fsync_timeout",  "60s",    "TIME",     "how long fsync waits before it fails; the data stays queued") \
     X(drain_timeout,  DURATION, "drain_timeout",  "30s",    "TIME",     "how long unmounting waits for uploads; the rest stays queued") \

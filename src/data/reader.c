@@ -7,6 +7,9 @@
 #define AHEAD_MIN ((uint64_t)128 << 10)
 #define AHEAD_SLOP BLOCK_SIZE /* the kernel sends neighbouring reads by several threads, in any order */
 #define PASSES_MAX 4
+/* A round trip for each jump costs more than the blocks that nobody will want, once this part of them was asked for, in what is small enough to be read whole. */
+#define JUMPS_MIN 2
+#define JUMP_BLOCKS 16
 
 /* ---- buffers: a fresh mapping for each read would cost more than the read; lock held */
 
@@ -257,11 +260,25 @@ struct ahead {
 /* In blocks. Many gets at once, of a size worth a request: one connection alone is slow on a long way, and a
  * CDN that has nothing of an object yet gives a range of it no faster than its bucket gives one stream. */
 static uint64_t ahead_piece(const struct reader *r, const struct read_stream *s) {
-    return MAX(MIN(s->window / 8, r->cfg.store->get_size) / BLOCK_SIZE, 1);
+    return MAX(MIN(s->window / 16, r->cfg.store->get_size) / BLOCK_SIZE, 1);
 }
 
-/* Follows the stream: a run of sequential reads is read ahead by twice as much as it has read already (in
- * powers of two), in large pieces: so each round trip brings about three times as much as the one before.
+/* Whether this jump makes all of it worth fetching: once. lock held. */
+static bool jumps_enough(const struct reader *r, struct read_stream *s, uint64_t size) {
+    return r->cfg.max_ahead > 0 && size <= READER_WHOLE_MAX && ++s->jumps == MAX(JUMPS_MIN, BLOCK_COUNT(size) / JUMP_BLOCKS);
+}
+
+static void ahead_fill(struct ahead *ret, const struct read *rd, uint64_t first, uint64_t n) {
+    ret->first = first;
+    ret->n = (unsigned)n;
+    ret->content = content_ref(rd->content);
+    ret->table = rd->table;
+    if (ret->table)
+        ret->table->refs++;
+}
+
+/* Follows the stream: a run of sequential reads is read ahead by four times as much as it has read already (in
+ * powers of two), in large pieces: so each round trip brings about five times as much as the one before.
  * lock held. */
 static void stream_follow(struct reader *r, struct read_stream *s, const struct read *rd, struct ahead *ret) {
     uint64_t end = rd->off + rd->len, size = rd->content->size;
@@ -272,10 +289,12 @@ static void stream_follow(struct reader *r, struct read_stream *s, const struct 
     if (!sequential)
         s->window = s->ahead = 0;
     s->next = sequential ? MAX(s->next, end) : end;
+    if (!sequential && jumps_enough(r, s, size))
+        ahead_fill(ret, rd, 0, BLOCK_COUNT(size));
     if (!sequential || r->cfg.max_ahead == 0)
         return;
     s->window = MAX(s->window, MIN(AHEAD_MIN, r->cfg.max_ahead));
-    while (s->window < 2 * (s->next - s->start) && s->window < r->cfg.max_ahead)
+    while (s->window < 4 * (s->next - s->start) && s->window < r->cfg.max_ahead)
         s->window = MIN(2 * s->window, r->cfg.max_ahead);
     uint64_t from = MAX(BLOCK_COUNT(s->ahead), s->next / BLOCK_SIZE),
              to = BLOCK_COUNT(MIN(s->next + s->window, size));
@@ -284,13 +303,8 @@ static void stream_follow(struct reader *r, struct read_stream *s, const struct 
         n -= n % ahead_piece(r, s);
     if (n == 0 || r->memory + r->queued >= AHEAD_MEMORY)
         return;
-    ret->first = from;
-    ret->n = (unsigned)n;
     s->ahead = MIN((from + n) * BLOCK_SIZE, size);
-    ret->content = content_ref(rd->content);
-    ret->table = rd->table;
-    if (ret->table)
-        ret->table->refs++;
+    ahead_fill(ret, rd, from, n);
 }
 
 static unsigned landed_ahead(struct reader *r, const struct ahead *a) {

@@ -3,7 +3,8 @@
  * (content, offset, length) -> bytes: from the block cache, else fetched from the bucket, checked against the block's digest, cached, and
  * given. Nothing unverified is ever given. Single flight: however many readers miss a block at once, it is fetched once.
  * Sequential readers get read-ahead that doubles up to `max_ahead`; neighbouring missing blocks are fetched in one ranged request
- * (store->get_size). A bad digest is fetched once more past the caches (STORE_FRESH), then reported as -EIO.
+ * (store->get_size). Who jumps about in a content of no more than READER_WHOLE_MAX has all of it fetched ahead, once he has jumped as often as it
+ * has 16 blocks (but for max_ahead 0). A bad digest is fetched once more past the caches (STORE_FRESH), then reported as -EIO.
  *
  * Nobody waits on the network: a read completes by callback. It runs in the caller's thread, before reader_read() returns, when all of it is
  * cached (or could be read at once), else later on the loop.
@@ -18,6 +19,8 @@
 #include "store/store.h"
 
 struct reader;
+
+#define READER_WHOLE_MAX ((uint64_t)64 << 20)
 
 struct reader_config {
     struct env *env;
@@ -41,6 +44,7 @@ struct read_stream {
     uint64_t next;   /* offset after the last read */
     uint64_t window; /* bytes to read ahead, 0 while not sequential */
     uint64_t ahead;  /* offset up to which read-ahead was asked for */
+    unsigned jumps;  /* reads that did not go on where one had ended */
 };
 
 int reader_new(const struct reader_config *, struct reader **ret) ATTR_WARN_UNUSED;

@@ -291,10 +291,15 @@ static void two_objects_of_one_content_do_not_wait_for_each_other(void **state) 
     sample_free(s);
 }
 
+/* As if they were few enough for that. */
+static void digests_inline(struct sample *s) {
+    s->content->digests = xmemdup(s->digests, BLOCK_COUNT(s->size) * DIGEST_SIZE);
+}
+
 static void gets_are_bounded(void **state) {
     struct box *b = *state;
     struct sample *s = uploaded(b, 1, 120 * MIB);
-    s->content->digests = xmemdup(s->digests, 120 * DIGEST_SIZE); /* as if they were inline */
+    digests_inline(s);
     CLEANUP_GOT struct got g = {0};
     store_fault_hold(b->store, FAULT_GET, NULL);
     start(b, s, 0, 120 * MIB, &g);
@@ -323,7 +328,7 @@ static void sequential_reads_are_read_ahead(void **state) {
         assert_right(s, off, 128 * KIB, &g);
     }
     assert_int_equal(waited, 1); /* for the very first block */
-    assert_true(gets(b) <= 32 - 2); /* pieces of an eighth of the window, a block at least */
+    assert_true(gets(b) <= 32); /* pieces of a sixteenth of the window, a block at least */
     assert_int_equal(counter_get(&b->counters, COUNTER_BYTES_FETCHED), s->size);
     sample_free(s);
 }
@@ -332,10 +337,11 @@ static void sequential_reads_are_read_ahead(void **state) {
  * that is used up. */
 static void one_reader_keeps_many_gets_going(void **state) {
     struct box *b = *state;
-    struct sample *s = uploaded(b, 1, 60 * MIB);
+    struct sample *s = uploaded(b, 1, 96 * MIB);
+    digests_inline(s);
     struct read_stream stream = {0};
     uint64_t off = 0;
-    b->max_ahead = 16 * MIB; /* pieces of 2 MiB */
+    b->max_ahead = 32 * MIB; /* pieces of 2 MiB */
     box_reopen(b);
     for (; off < 24 * MIB; off += MIB) {
         CLEANUP_GOT struct got g = {0};
@@ -355,13 +361,13 @@ static void one_reader_keeps_many_gets_going(void **state) {
     sample_free(s);
 }
 
-static void the_window_doubles_up_to_its_limit(void **state) {
+static void the_window_grows_up_to_its_limit(void **state) {
     struct box *b = *state;
     struct sample *s = uploaded(b, 1, 40 * MIB);
     struct read_stream stream = {0};
     b->max_ahead = 4 * MIB;
     box_reopen(b);
-    const uint64_t expected[] = {256 * KIB, 512 * KIB, MIB, MIB, 2 * MIB};
+    const uint64_t expected[] = {512 * KIB, MIB, 2 * MIB, 2 * MIB, 4 * MIB};
     for (unsigned i = 0; i < 320; i++) {
         CLEANUP_GOT struct got g = {0};
         reader_read(b->reader, s->content, i * 128 * KIB, 128 * KIB, &stream, on_read, &g);
@@ -374,20 +380,47 @@ static void the_window_doubles_up_to_its_limit(void **state) {
     sample_free(s);
 }
 
-static void random_reads_fetch_only_their_blocks(void **state) {
-    struct box *b = *state;
-    struct sample *s = uploaded(b, 1, 32 * MIB);
+/* n reads, each of another block, none beside the one before. */
+static void jump_about(struct box *b, const struct sample *s, unsigned n) {
     struct read_stream stream = {0};
-    b->max_ahead = 8 * MIB;
-    box_reopen(b);
-    for (uint64_t i = 1; i < 8; i++) {
+    for (uint64_t i = 1; i <= n; i++) {
         CLEANUP_GOT struct got g = {0};
-        uint64_t off = (i * 13 % 32) * MIB;
+        uint64_t off = i * 7 % BLOCK_COUNT(s->size) * MIB;
         reader_read(b->reader, s->content, off, 4096, &stream, on_read, &g);
         fake_env_run(b->fake);
         assert_right(s, off, 4096, &g);
     }
-    assert_int_equal(counter_get(&b->counters, COUNTER_BYTES_FETCHED), 7 * MIB);
+}
+
+static void random_reads_fetch_only_their_blocks(void **state) {
+    struct box *b = *state;
+    struct sample *s = uploaded(b, 1, READER_WHOLE_MAX + MIB);
+    digests_inline(s);
+    b->max_ahead = 8 * MIB;
+    box_reopen(b);
+    jump_about(b, s, 20);
+    assert_int_equal(counter_get(&b->counters, COUNTER_BYTES_FETCHED), 20 * MIB);
+    sample_free(s);
+}
+
+static void what_is_small_comes_whole_after_some_jumps(void **state) {
+    struct box *b = *state;
+    struct sample *s = uploaded(b, 1, READER_WHOLE_MAX);
+    b->max_ahead = 8 * MIB;
+    box_reopen(b);
+    jump_about(b, s, 3);
+    assert_int_equal(counter_get(&b->counters, COUNTER_BYTES_FETCHED), 3 * MIB);
+    jump_about(b, s, 4);
+    assert_int_equal(counter_get(&b->counters, COUNTER_BYTES_FETCHED), READER_WHOLE_MAX);
+    sample_free(s);
+}
+
+static void jumps_fetch_nothing_ahead_where_that_is_off(void **state) {
+    struct box *b = *state;
+    struct sample *s = uploaded(b, 1, 16 * MIB);
+    box_reopen(b); /* max_ahead 0 */
+    jump_about(b, s, 10);
+    assert_int_equal(counter_get(&b->counters, COUNTER_BYTES_FETCHED), 10 * MIB);
     sample_free(s);
 }
 
@@ -423,7 +456,7 @@ static void read_ahead_is_quick_to_begin(void **state) {
             fake_env_run(b->fake);
         assert_right(s, off, MIB, &g);
     }
-    assert_true(waited <= 6);
+    assert_true(waited <= 4);
     sample_free(s);
 }
 
@@ -847,9 +880,11 @@ int main(void) {
         T(gets_are_bounded),
         T(sequential_reads_are_read_ahead),
         T(one_reader_keeps_many_gets_going),
-        T(the_window_doubles_up_to_its_limit),
+        T(the_window_grows_up_to_its_limit),
         T(read_ahead_is_quick_to_begin),
         T(random_reads_fetch_only_their_blocks),
+        T(what_is_small_comes_whole_after_some_jumps),
+        T(jumps_fetch_nothing_ahead_where_that_is_off),
         T(who_asks_from_inside_an_answer_is_answered),
         T(read_ahead_that_fails_disturbs_nobody),
         T(a_bad_block_is_fetched_once_more_past_the_caches),
