@@ -97,10 +97,12 @@ now() {
     echo "${t/./}"
 }
 
+# What was written before is on the disk first: else it is written while we measure, and by chance at another's cost.
 timed() { # VARIABLE COMMAND...: appends to the array
     local -n times=$1
     shift
     local before
+    sync
     before=$(now)
     "$@"
     times+=($(($(now) - before)))
