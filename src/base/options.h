@@ -42,7 +42,7 @@ enum durability { DURABILITY_BUCKET, DURABILITY_CLOSE, DURABILITY_LOCAL };
     X(cdn_hash,       WORD,     "cdn_hash",       "sha1",   "sha1|sha256", "the hash that is signed") \
     X(cdn_expires,    DURATION, "cdn_expires",    "1h",     "TIME",     "how long the signature of a read is good")                  \
     X(cdn_header,     PATH,     "cdn_header",     NULL,     "FILE",     "headers to send with each read through the CDN, a line \"Name: value\" each") \
-    X(sse_c_key_file, PATH,     "sse_c_key_file", NULL,     "FILE",     "the customer key of areas with encryption=sse-c: 32 bytes, as they are or as base64; needs https:// and no cdn=") \
+    X(sse_c_key_file, PATH,     "sse_c_key_file", NULL,     "FILE",     "the customer key of areas with encryption=sse-c: 32 bytes, as they are or as base64, older ones on further lines; needs https:// and no cdn=") \
     X(link_base,      STRING,   "link_base",      NULL,     "URL",      "what links to objects begin with (default: where they are read)") \
     X(proxy,          STRING,   "proxy",          NULL,     "URL",      "the HTTP proxy (default: as http_proxy, https_proxy and no_proxy say)") \
     X(ca_file,        PATH,     "ca_file",        NULL,     "FILE",     "certificates to trust instead of the system's (PEM)")       \

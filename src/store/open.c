@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "store/open.h"
 #include "base/digest.h"
-#include "base/secret_file.h"
 #include "config.h"
 #include "net/url.h"
 #include "store/cdn.h"
 #include "store/dir.h"
 #include "store/s3.h"
 #include <limits.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
 
 /* Of the whole key's 1,024 bytes; the rest is for what comes after. */
 #define PREFIX_MAX 512
@@ -214,44 +211,6 @@ int store_http(struct env *env, struct counters *counters, const struct options 
     return r;
 }
 
-/* 32 bytes, as they are, or as a line of base64. */
-static int parse_customer_key(const struct secret_text *t, uint8_t ret[S3_CUSTOMER_KEY]) {
-    unsigned char out[48];
-    size_t n = t->len;
-    if (n == S3_CUSTOMER_KEY) {
-        memcpy(ret, t->p, S3_CUSTOMER_KEY);
-        return 0;
-    }
-    while (n > 0 && strchr("\r\n\t ", t->p[n - 1]))
-        n--;
-    bool ok = n == 44 && t->p[43] == '=' && t->p[42] != '=' && EVP_DecodeBlock(out, (const unsigned char *)t->p, 44) == 33;
-    if (ok)
-        memcpy(ret, out, S3_CUSTOMER_KEY);
-    OPENSSL_cleanse(out, sizeof out);
-    return ok ? 0 : -EINVAL;
-}
-
-/* 1: there is one. */
-static int load_customer_key(struct env *env, const struct options *opt, uint8_t ret[S3_CUSTOMER_KEY], struct buf *why) {
-    CLEANUP_SECRET_TEXT struct secret_text text = {0};
-    struct secret_mark mark;
-    if (!opt->sse_c_key_file)
-        return 0;
-    int r = secret_file_read(opt->sse_c_key_file, 4096, env_now(env), &text, &mark);
-    if (r < 0) {
-        buf_printf(why, "sse_c_key_file=%s cannot be read: %s", opt->sse_c_key_file, strerror(-r));
-        return r;
-    }
-    if (mark.exposed) {
-        buf_printf(why, "sse_c_key_file=%s can be read by everybody on this machine: run chmod 600 %s", opt->sse_c_key_file, opt->sse_c_key_file);
-        return -EPERM;
-    }
-    r = parse_customer_key(&text, ret);
-    if (r < 0)
-        buf_printf(why, "sse_c_key_file=%s does not hold a customer key: 32 bytes, or their base64 on one line, as openssl rand -base64 32 prints it", opt->sse_c_key_file);
-    return r < 0 ? r : 1;
-}
-
 static int check_customer_endpoint(const char *endpoint, struct buf *why) {
     if (!endpoint || !strncmp(endpoint, "https://", 8))
         return 0;
@@ -289,11 +248,11 @@ void store_site_free(struct store_site *s) {
 
 static int open_writer(struct env *env, struct counters *counters, const struct options *opt,
                        const struct store_site *site, struct store_pair *pair, struct buf *why) {
-    uint8_t customer_key[S3_CUSTOMER_KEY];
     int r = opt->sse_c_key_file ? check_customer_endpoint(site->endpoint, why) : 0;
-    int has_key = r < 0 ? r : load_customer_key(env, opt, customer_key, why);
-    if (has_key < 0)
-        return has_key;
+    if (r == 0 && opt->sse_c_key_file)
+        r = customer_keys_new(env, opt->sse_c_key_file, &pair->customer_keys, why);
+    if (r < 0)
+        return r;
     r = store_s3_open(env, counters,
                          &(struct s3_config){.http = pair->http,
                                              .credentials = pair->credentials,
@@ -302,11 +261,10 @@ static int open_writer(struct env *env, struct counters *counters, const struct 
                                              .bucket = site->bucket,
                                              .prefix = site->prefix,
                                              .path_style = opt->path_style,
-                                             .customer_key = has_key ? customer_key : NULL,
+                                             .customer_keys = pair->customer_keys,
                                              .connections = (unsigned)MIN(opt->connections, 1024),
                                              .timeout_ns = opt->timeout},
                          &pair->writer, why);
-    OPENSSL_cleanse(customer_key, sizeof customer_key);
     if (r == 0 && opt->cdn)
         pair->writer->no_customer_key = "what is read through a CDN cannot be under a customer key: mount without cdn=, and with sse_c_key_file=";
     else if (r == 0 && check_customer_endpoint(site->endpoint, &(struct buf){0}) < 0)
@@ -439,6 +397,7 @@ void store_pair_free(struct store_pair *p) {
         store_free(p->reader);
     store_free(p->writer);
     cdn_access_free(p->access);
+    customer_keys_free(p->customer_keys);
     credentials_free(p->credentials);
     http_free(p->http);
     *p = (struct store_pair){0};

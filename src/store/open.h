@@ -20,6 +20,7 @@ struct store_pair {
     struct http *http;    /* NULL for a directory */
     struct credentials *credentials;
     struct cdn_access *access; /* what reads through the CDN present; NULL: nothing */
+    struct customer_keys *customer_keys; /* sse_c_key_file=; NULL: none */
     struct links *links;       /* the addresses of objects, for others */
 };
 

@@ -281,7 +281,7 @@ static void s3_stop(struct store *base) {
 
 static void s3_free(struct store *base) {
     struct s3_store *s = s3_store(base);
-    s3_customer_free(s);
+    s3_rooms_free(s);
     s3_place_free(&s->place);
     pthread_mutex_destroy(&s->lock);
     free(s->prefix);
@@ -289,7 +289,16 @@ static void s3_free(struct store *base) {
     free(s);
 }
 
+static const char *s3_customer_key(struct store *base, const char *named) {
+    struct customer_keys *keys = s3_store(base)->customer_keys;
+    const struct customer_key *key = keys && named ? customer_keys_find(keys, named) : NULL;
+    if (keys && !key)
+        key = customer_keys_find(keys, NULL);
+    return key ? key->fingerprint : NULL;
+}
+
 static const struct store_ops s3_ops = {
+    .customer_key = s3_customer_key,
     .put_if_absent = s3_put_if_absent,
     .get_range = s3_get_range,
     .url = s3_url,
@@ -307,6 +316,7 @@ int store_s3_open(struct env *env, struct counters *counters, const struct s3_co
     struct s3_store *s = xcalloc(1, sizeof *s);
     s->http = c->http;
     s->credentials = c->credentials;
+    s->customer_keys = c->customer_keys;
     s->prefix = xstrdup(c->prefix);
     s->multipart_from = c->multipart_from ? c->multipart_from : S3_MULTIPART_FROM;
     s->part_size = c->part_size ? c->part_size : S3_PART_MIN;
@@ -326,8 +336,8 @@ int store_s3_open(struct env *env, struct counters *counters, const struct s3_co
         .part_size = s->part_size,
         .get_size = GET_SIZE,
         .absence_ns = STORE_ABSENCE_NS,
+        .no_customer_key = "give sse_c_key_file=",
     };
-    s3_customer_init(s, c->customer_key);
     *ret = &s->base;
     return 0;
 }

@@ -10,7 +10,7 @@
  * parallel, tried again by itself (net/retry.h) within `part_tries`; then CompleteMultipartUpload, whose answer 200 may hold an <Error>. A failed upload is
  * not aborted (that needs a permission of its own): the bucket's lifecycle rule clears it.
  * What a put says of how the object is to be kept (store/keep.h) goes along as headers, and with the beginning of a multipart upload. Objects under a customer key (SSE-C) are read with it:
- * which they are S3 tells by its 400, remembered by the first part of the key; it is never sent but over https.
+ * which they are, and under which of several, S3 tells by its 400, remembered by the first part of the object's key; none is ever sent but over https.
  * The clock's skew is learnt from the answers' Date and used in signatures from then on.
  *
  * Facts: "PutObject", "CompleteMultipartUpload", "Conditional writes", "Amazon S3 multipart upload limits" (Amazon S3 User Guide and API Reference).
@@ -20,14 +20,14 @@
 
 #include "net/credentials.h"
 #include "net/http.h"
+#include "store/customer_keys.h"
 #include "store/store.h"
 
 #define S3_MULTIPART_FROM ((uint64_t)32 << 20)
 #define S3_PART_MIN ((uint64_t)16 << 20)
 #define S3_PARTS_MAX 10000
-#define S3_CUSTOMER_KEY 32
 
-/* Everything is copied; http and credentials must outlive the store. */
+/* Everything is copied; http, credentials and customer_keys must outlive the store. */
 struct s3_config {
     struct http *http;
     struct credentials *credentials;
@@ -38,7 +38,7 @@ struct s3_config {
     bool path_style;       /* endpoint/bucket/key instead of bucket.endpoint/key; forced by a bucket name that is no
                             * single label (dots, capitals), or an endpoint that is an IP address or a name without dots */
     uint64_t multipart_from, part_size; /* 0: as above; tests take smaller ones */
-    const uint8_t *customer_key; /* S3_CUSTOMER_KEY bytes: objects can be put under it (SSE-C), and those that were are read with it; over https only. NULL: none */
+    struct customer_keys *customer_keys; /* objects can be put under them (SSE-C), and those that were are read with them; over https only. NULL: none */
     unsigned connections;  /* to the server: puts take half of them, parts a quarter, gets three quarters; 0: 64 */
     int64_t timeout_ns;    /* of one request of a small object; a large one gets longer, by its size */
 };

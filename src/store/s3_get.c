@@ -9,7 +9,7 @@ struct s3_get {
     struct s3_call call;
     char *key, *short_key; /* with the volume's prefix, and without */
     struct sigv4_pair headers[S3_CUSTOMER_HEADERS];
-    bool customers, tried_both;
+    unsigned first, with, next; /* customer keys by number, 0: none. The one it was begun with, the one it is asked with now, the one to be tried then */
     uint64_t off, len;
     unsigned flags;
     store_get_done done;
@@ -26,17 +26,23 @@ static void get_end(struct s3_get *g, const struct store_got *got) {
 static void get_send(struct s3_get *g);
 
 /* S3 answers 400 InvalidRequest to a read of an object under a customer key without it, and of another one with it: "The object was stored using a form of Server Side Encryption.
- * The correct parameters must be provided", "The encryption parameters are not applicable to this object". Ceph answers InvalidArgument to the first. */
-static bool about_encryption(const struct refusal *r) {
+ * The correct parameters must be provided", "The encryption parameters are not applicable to this object". Ceph answers InvalidArgument to the first, and to another key than the
+ * object's; Amazon may answer that with a 403. */
+static bool about_encryption(const struct refusal *r, bool with_key) {
+    if (r->by == BY_S3 && r->status == 403)
+        return with_key;
     return r->status == 400 && r->code && (!strcmp(r->code, "InvalidRequest") || !strcmp(r->code, "InvalidArgument"));
 }
 
 static bool try_otherwise(struct s3_get *g, int err) {
-    bool may = g->call.store->customer_key && g->call.store->place.endpoint.https && !g->call.store->stopping;
-    if (err == 0 || !may || g->tried_both || !about_encryption(&g->call.refusal))
+    struct s3_store *s = g->call.store;
+    bool may = s->customer_keys && s->place.endpoint.https && !s->stopping;
+    if (err == 0 || !may || !about_encryption(&g->call.refusal, g->with))
         return false;
-    g->tried_both = true;
-    g->customers = !g->customers;
+    g->next += g->next == g->first;
+    if (g->next && !customer_keys_nth(s->customer_keys, g->next))
+        return false;
+    g->with = g->next++;
     return true;
 }
 
@@ -48,8 +54,8 @@ static void get_answered(struct s3_call *c, int err, const struct http_response 
         get_send(g);
         return;
     }
-    if (err == 0 && g->tried_both)
-        s3_customer_learn(c->store, g->short_key, g->customers);
+    if (err == 0 && g->with != g->first)
+        s3_customer_learn(c->store, g->short_key, g->with);
     if (response && (err == 0 || response->err < 0))
         got_read(response, g->key, g->off, g->len, &got, &why);
     else if (response)
@@ -67,16 +73,17 @@ static void get_start(void *arg) {
                        .why = "the key is empty, begins with a slash, or is longer than 1,024 bytes"});
         return;
     }
-    g->customers = s3_customer_guess(g->call.store, g->short_key);
+    g->first = g->with = s3_customer_guess(g->call.store, g->short_key);
     get_send(g);
 }
 
 static void get_send(struct s3_get *g) {
+    const struct customer_key *key = g->with ? customer_keys_nth(g->call.store->customer_keys, g->with) : NULL;
     g->call.op = REFUSAL_GET;
     g->call.request = (struct s3_request){.method = "GET",
                                           .key = g->key,
                                           .headers = g->headers,
-                                          .n_headers = g->customers ? s3_customer_headers(g->call.store, g->headers) : 0,
+                                          .n_headers = s3_customer_headers(key, g->headers),
                                           .payload = SIGV4_EMPTY_PAYLOAD};
     g->call.fd = -1;
     g->call.range_off = g->off;

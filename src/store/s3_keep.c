@@ -4,14 +4,10 @@
  *
  * Facts: "PutObject", "Protecting data with server-side encryption using customer-provided keys (SSE-C)" (Amazon S3 API Reference and User Guide).
  */
-#include "base/digest.h"
 #include "store/s3_parts.h"
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <uthash.h>
 
 #define TAGGING_MAX ((size_t)16 << 10)
-#define FINGERPRINT 8
 
 static bool is_token(const char *s) {
     for (const char *p = s; *p; p++)
@@ -85,13 +81,15 @@ static int check_headers(const struct headers *h, const char *key, struct buf *w
 }
 
 /* On the loop: the place may move. */
-static int check_customer(const struct s3_store *s, const struct keep *k, struct buf *why) {
+static int check_customer(const struct s3_store *s, const struct store_put *put, struct buf *why) {
+    const struct keep *k = put->keep;
     if (k->encryption > KEEP_CUSTOMER)
         buf_append_str(why, "its area wants an encryption that this version does not know: install a newer assetfs");
-    else if (k->encryption == KEEP_CUSTOMER && !s->customer_key)
+    else if (k->encryption == KEEP_CUSTOMER && !s->customer_keys)
         buf_printf(why, "its area is encrypted with a customer key (SSE-C), and there is none here: %s", s->base.no_customer_key);
-    else if (k->encryption == KEEP_CUSTOMER && k->customer_key && strcmp(k->customer_key, s->base.customer_key) != 0)
-        buf_printf(why, "its area is encrypted with the customer key %s, and this host has %s: give the right sse_c_key_file=", k->customer_key, s->base.customer_key);
+    else if (k->encryption == KEEP_CUSTOMER && !s3_customer_of(s, put))
+        buf_printf(why, "its area is encrypted with the customer key %s, and this host has %s: give the right sse_c_key_file=", k->customer_key,
+                   customer_keys_find(s->customer_keys, NULL)->fingerprint);
     else if (k->encryption == KEEP_CUSTOMER && !s->place.endpoint.https)
         buf_append_str(why, "a customer key (SSE-C) goes over https only: look at endpoint=");
     else
@@ -106,7 +104,7 @@ int s3_keep_headers(const struct s3_store *s, const struct store_put *put, struc
         add_keep(&h, put->keep);
     int r = check_headers(&h, put->key, why);
     if (r == 0 && put->keep)
-        r = check_customer(s, put->keep, why);
+        r = check_customer(s, put, why);
     if (r < 0) {
         keep_pairs_free(h.v, h.n);
         return r;
@@ -116,45 +114,27 @@ int s3_keep_headers(const struct s3_store *s, const struct store_put *put, struc
     return 0;
 }
 
-/* The customer's key */
+/* The customer's keys */
 
-bool s3_is_customers(const struct store_put *put) {
-    return put->keep && put->keep->encryption == KEEP_CUSTOMER;
+const struct customer_key *s3_customer_of(const struct s3_store *s, const struct store_put *put) {
+    if (!s->customer_keys || !put->keep || put->keep->encryption != KEEP_CUSTOMER)
+        return NULL;
+    return customer_keys_find(s->customer_keys, put->keep->customer_key);
 }
 
-size_t s3_customer_headers(const struct s3_store *s, struct sigv4_pair *ret) {
+size_t s3_customer_headers(const struct customer_key *key, struct sigv4_pair *ret) {
+    if (!key)
+        return 0;
     ret[0] = (struct sigv4_pair){"x-amz-server-side-encryption-customer-algorithm", "AES256"};
-    ret[1] = (struct sigv4_pair){"x-amz-server-side-encryption-customer-key", s->customer_key};
-    ret[2] = (struct sigv4_pair){"x-amz-server-side-encryption-customer-key-MD5", s->customer_md5};
+    ret[1] = (struct sigv4_pair){"x-amz-server-side-encryption-customer-key", key->base64};
+    ret[2] = (struct sigv4_pair){"x-amz-server-side-encryption-customer-key-MD5", key->md5};
     return S3_CUSTOMER_HEADERS;
 }
 
-static char *base64(const uint8_t *p, int n) {
-    char *text = xmalloc((size_t)(4 * ((n + 2) / 3) + 1));
-    EVP_EncodeBlock((unsigned char *)text, p, n);
-    return text;
-}
-
-void s3_customer_init(struct s3_store *s, const uint8_t *key) {
-    uint8_t digest[DIGEST_SIZE], md5[EVP_MAX_MD_SIZE];
-    unsigned n;
-    char hex[2 * FINGERPRINT + 1];
-    if (!key || !EVP_Digest(key, S3_CUSTOMER_KEY, md5, &n, EVP_md5(), NULL)) {
-        s->base.no_customer_key = key ? "MD5 cannot be computed here, and S3 wants it" : "give sse_c_key_file=";
-        return;
-    }
-    digest_of(key, S3_CUSTOMER_KEY, digest);
-    hex_encode(digest, FINGERPRINT, hex);
-    s->customer_key = base64(key, S3_CUSTOMER_KEY);
-    s->customer_md5 = base64(md5, (int)n);
-    s->base.customer_key = xstrdup(hex);
-    OPENSSL_cleanse(digest, sizeof digest);
-}
-
-/* Rooms: keys by their first part */
+/* Rooms: objects' keys by their first part */
 
 struct s3_room {
-    bool customers;
+    unsigned customer; /* number of the customer key; 0: none */
     UT_hash_handle hh;
     char name[];
 };
@@ -165,12 +145,12 @@ static struct s3_room *find_room(const struct s3_store *s, const char *key) {
     return room;
 }
 
-bool s3_customer_guess(const struct s3_store *s, const char *key) {
-    struct s3_room *room = s->customer_key ? find_room(s, key) : NULL;
-    return room && room->customers && s->place.endpoint.https;
+unsigned s3_customer_guess(const struct s3_store *s, const char *key) {
+    struct s3_room *room = s->customer_keys && s->place.endpoint.https ? find_room(s, key) : NULL;
+    return room ? room->customer : 0;
 }
 
-void s3_customer_learn(struct s3_store *s, const char *key, bool is) {
+void s3_customer_learn(struct s3_store *s, const char *key, unsigned number) {
     struct s3_room *room = find_room(s, key);
     size_t n = strcspn(key, "/");
     if (!room) {
@@ -178,18 +158,13 @@ void s3_customer_learn(struct s3_store *s, const char *key, bool is) {
         memcpy(room->name, key, n);
         HASH_ADD_KEYPTR(hh, s->rooms, room->name, n, room);
     }
-    room->customers = is;
+    room->customer = number;
 }
 
-void s3_customer_free(struct s3_store *s) {
+void s3_rooms_free(struct s3_store *s) {
     struct s3_room *room, *next;
     HASH_ITER(hh, s->rooms, room, next) {
         HASH_DEL(s->rooms, room);
         free(room);
     }
-    if (s->customer_key)
-        OPENSSL_cleanse(s->customer_key, strlen(s->customer_key));
-    free(s->customer_key);
-    free(s->customer_md5);
-    free(s->base.customer_key);
 }

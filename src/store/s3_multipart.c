@@ -71,6 +71,7 @@ struct s3_upload {
     char *id;
     struct keep_pair *kept;
     size_t n_kept;
+    const struct customer_key *customer; /* all of it is under this one; NULL: none */
     struct sigv4_pair query[1], headers[S3_HEADERS_MAX];
     struct s3_call call; /* create, complete */
     bool calling;
@@ -233,8 +234,7 @@ static void complete(struct s3_upload *u) {
     u->headers[0] = (struct sigv4_pair){"Content-Type", "application/xml"};
     u->headers[1] = (struct sigv4_pair){"If-None-Match", "*"};
     size_t n = 2;
-    if (s3_is_customers(u->put)) /* wanted with checksums */
-        n += s3_customer_headers(u->store, &u->headers[n]);
+    n += s3_customer_headers(u->customer, &u->headers[n]); /* wanted with checksums */
     u->query[0] = (struct sigv4_pair){"uploadId", u->id};
     if (!u->document.len)
         build_document(u);
@@ -326,8 +326,7 @@ static void part_send(struct part_put *p) {
     p->query[1] = (struct sigv4_pair){"uploadId", u->id};
     p->headers[0] = (struct sigv4_pair){"x-amz-checksum-sha256", p->checksum};
     size_t n = 1;
-    if (s3_is_customers(put))
-        n += s3_customer_headers(u->store, &p->headers[n]);
+    n += s3_customer_headers(u->customer, &p->headers[n]);
     p->call.store = u->store;
     p->call.op = REFUSAL_MULTIPART;
     p->call.request = (struct s3_request){.method = "PUT",
@@ -492,8 +491,7 @@ static void create(struct s3_upload *u) {
     u->headers[n++] = (struct sigv4_pair){"x-amz-checksum-algorithm", "SHA256"};
     for (size_t i = 0; i < u->n_kept; i++)
         u->headers[n++] = (struct sigv4_pair){u->kept[i].name, u->kept[i].value};
-    if (s3_is_customers(u->put))
-        n += s3_customer_headers(u->store, &u->headers[n]);
+    n += s3_customer_headers(u->customer, &u->headers[n]);
     u->query[0] = (struct sigv4_pair){"uploads", ""};
     c->store = u->store;
     c->op = REFUSAL_MULTIPART;
@@ -524,6 +522,7 @@ void s3_upload_start(struct s3_store *s, const struct store_put *put, char *key,
         upload_end(u, r, buf_str(&why));
         return;
     }
+    u->customer = s3_customer_of(s, put);
     u->part_size = s3_part_size(put->size, s->part_size);
     if (u->part_size == 0) {
         upload_end(u, -EINVAL, "the file is too large for S3: an object has at most 48.8 TiB");

@@ -41,8 +41,8 @@ struct s3_store {
     struct s3_upload *uploads;
     unsigned parts; /* of uploads, being hashed or put */
     unsigned moves; /* how often the place has changed */
-    struct s3_room *rooms; /* keys by their first part: under the customer key? */
-    char *customer_key, *customer_md5; /* base64, immutable; NULL: there is none */
+    struct s3_room *rooms; /* objects' keys by their first part: under which customer key? */
+    struct customer_keys *customer_keys; /* immutable; NULL: there are none */
 
     pthread_mutex_t lock;
     struct s3_place place; /* written on the loop, with the lock; read there without it, elsewhere with it */
@@ -94,16 +94,16 @@ int64_t s3_time_for(const struct s3_store *, uint64_t size);
 /* The headers of the put that say what and how to keep: Content-Type, and all of put->keep. Malloc'd pairs; keep_pairs_free(). 0; -EINVAL with a sentence: a header that cannot be
  * sent; -EACCES: a customer key that is not here, or cannot be sent. */
 int s3_keep_headers(const struct s3_store *, const struct store_put *, struct keep_pair **ret, size_t *ret_n, struct buf *why) ATTR_WARN_UNUSED;
-/* Appends the three headers of the customer key. Their values are the store's. */
+/* The customer key that the put is to be under; NULL: none, or it is not here (then s3_keep_headers() refuses). Lives as long as the store. */
+const struct customer_key *s3_customer_of(const struct s3_store *, const struct store_put *);
+/* Appends the three headers of a customer key; none for NULL. Their values are the key's. */
 #define S3_CUSTOMER_HEADERS 3
-size_t s3_customer_headers(const struct s3_store *, struct sigv4_pair *ret);
-bool s3_is_customers(const struct store_put *);
-void s3_customer_init(struct s3_store *, const uint8_t *key);
-void s3_customer_free(struct s3_store *);
-/* Whether what is at the key probably is under the customer key. On the loop, as the next one. */
-bool s3_customer_guess(const struct s3_store *, const char *key);
-/* It is, or is not. */
-void s3_customer_learn(struct s3_store *, const char *key, bool is);
+size_t s3_customer_headers(const struct customer_key *, struct sigv4_pair *ret);
+/* Under which key what is there probably is: its number (store/customer_keys.h), 0 for none. On the loop, as the next one. */
+unsigned s3_customer_guess(const struct s3_store *, const char *key);
+/* Under which it is. */
+void s3_customer_learn(struct s3_store *, const char *key, unsigned number);
+void s3_rooms_free(struct s3_store *);
 
 /* The operations. */
 void s3_put_if_absent(struct store *, const struct store_put *, store_put_done done, void *arg);

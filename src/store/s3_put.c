@@ -107,8 +107,7 @@ static void put_small(struct s3_put *p) {
     p->headers[n++] = (struct sigv4_pair){"x-amz-checksum-sha256", p->checksum};
     for (size_t i = 0; i < p->n_kept; i++)
         p->headers[n++] = (struct sigv4_pair){p->kept[i].name, p->kept[i].value};
-    if (s3_is_customers(put))
-        n += s3_customer_headers(c->store, &p->headers[n]);
+    n += s3_customer_headers(s3_customer_of(c->store, put), &p->headers[n]);
     c->op = REFUSAL_PUT;
     c->request = (struct s3_request){
         .method = "PUT", .key = p->key, .headers = p->headers, .n_headers = n, .payload = p->payload};

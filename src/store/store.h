@@ -95,6 +95,9 @@ struct store_ops {
                       void *arg);
     /* Lists keys that begin with prefix; NULL where a store cannot. Nothing but tests and tools uses it. */
     void (*list)(struct store *, const char *prefix, store_list_each, void *arg);
+    /* A key of the customer's own, under which objects can be kept (SSE-C): the fingerprint of the one that is named, if it is here, else of the one for new rules. It lives as long as the
+     * store. Looks at the local disk. NULL, as the operation itself: there is none. */
+    const char *(*customer_key)(struct store *, const char *named);
     /* The address under which a browser finds the object, malloc'd; NULL if there is none. */
     char *(*url)(struct store *, const char *key);
     /* Ends what is under way: every operation comes back soon, with -EIO where it was not done, and so does each that is started from then on. From any thread; the loop must
@@ -121,9 +124,7 @@ struct store {
     /* Objects of parts_from bytes and more are put in parts, nearly always of part_size each; 0: never. */
     uint64_t parts_from, part_size;
     uint64_t get_size;         /* the largest range worth asking for in one get, a multiple of BLOCK_SIZE */
-    /* A key of the customer's own, under which objects can be kept (SSE-C): its fingerprint; NULL: none, and why not, for people. */
-    char *customer_key;
-    const char *no_customer_key;
+    const char *no_customer_key; /* where store_customer_key() finds none: why not, for people */
     /* For how long an absence may be untrue: a cache on the way remembers it, or a refusal looks the same. 0: what it says is so. */
     int64_t absence_ns;
 };
@@ -137,6 +138,9 @@ static inline void store_get_range(struct store *s, const char *key, uint64_t of
 }
 static inline char *store_url(struct store *s, const char *key) {
     return s->ops->url ? s->ops->url(s, key) : NULL;
+}
+static inline const char *store_customer_key(struct store *s, const char *named) {
+    return s->ops->customer_key ? s->ops->customer_key(s, named) : NULL;
 }
 static inline void store_stop(struct store *s) {
     if (s && s->ops->stop)

@@ -89,8 +89,9 @@ bool area_divides(struct tree *t, uint64_t parent, const char *name, size_t n, u
 /* Setting */
 
 int area_usable(struct tree *t, const struct area *a, struct buf *why) {
-    const struct store *w = t->cfg.writer;
-    return area_check(a, t->cfg.prefix, w->customer_key, w->no_customer_key ? w->no_customer_key : "the volume's store has no customer keys", why);
+    struct store *w = t->cfg.writer;
+    const char *customer_key = a->encryption == KEEP_CUSTOMER ? store_customer_key(w, a->key_id) : NULL;
+    return area_check(a, t->cfg.prefix, customer_key, w->no_customer_key ? w->no_customer_key : "the volume's store has no customer keys", why);
 }
 
 /* The rules as they would be. */
@@ -122,6 +123,13 @@ static int write_rule(struct tree *t, const char *path, const struct area *a) {
     return r;
 }
 
+/* What is under another customer key than what comes. */
+static char *note_key(const struct area *was, const struct area *now) {
+    if (was->encryption != KEEP_CUSTOMER || !was->key_id || (now->key_id && !strcmp(was->key_id, now->key_id)))
+        return NULL;
+    return xasprintf("what was put until now stays under the customer key %s, and every host needs that one to read it: leave it in sse_c_key_file=, on a line behind the new one", was->key_id);
+}
+
 /* Under one key there is one object: what has been put keeps what it was put with. */
 static char *note_kept(const struct area *was, const struct area *now) {
     CLEANUP_FREE char *x = area_key_room(area_template(was), was->path), *y = area_key_room(area_template(now), now->path);
@@ -145,11 +153,13 @@ static int set_rule(struct tree *t, const char *path, const char *words, char **
     if (r < 0)
         return r;
     if (a.encryption == KEEP_CUSTOMER && !a.key_id)
-        a.key_id = xstrdup(t->cfg.writer->customer_key);
+        a.key_id = xstrdup(store_customer_key(t->cfg.writer, NULL)); /* it was there just now */
     area_copy(&was, areas_find(s, path));
     r = write_rule(t, path, &a);
-    if (r == 0)
-        *ret_note = note_kept(&was, &a);
+    if (r == 0) {
+        CLEANUP_FREE char *kept = note_kept(&was, &a), *key = note_key(&was, &a);
+        *ret_note = kept && key ? xasprintf("%s; %s", key, kept) : kept ? STEAL_PTR(&kept) : STEAL_PTR(&key);
+    }
     return r;
 }
 
@@ -192,8 +202,8 @@ bool tree_area_is(struct tree *t, const char *text, const char *words) {
         return false;
     tree_lock(t);
     const struct area *is = areas_at(area_set(t), path);
-    if (words && a.encryption == KEEP_CUSTOMER && t->cfg.writer->customer_key)
-        a.key_id = xstrdup(t->cfg.writer->customer_key);
+    if (words && is && a.encryption == KEEP_CUSTOMER && is->encryption == KEEP_CUSTOMER && is->key_id)
+        a.key_id = xstrdup(is->key_id); /* whichever it was */
     bool same = words ? is && area_equal(is, &a) : !is;
     tree_unlock(t);
     return same;

@@ -6,6 +6,10 @@
 #include <cmocka.h>
 
 void s3_box_open(struct s3_box *b, const struct s3_config *c, fake_http_handler handler, void *arg) {
+    s3_box_open_with_keys(b, c, NULL, handler, arg);
+}
+
+void s3_box_open_with_keys(struct s3_box *b, const struct s3_config *c, const char *key_file, fake_http_handler handler, void *arg) {
     struct s3_config config = *c;
     CLEANUP_BUF struct buf why = BUF_INIT(4096);
     *b = (struct s3_box){.fake = fake_env_new()};
@@ -18,6 +22,9 @@ void s3_box_open(struct s3_box *b, const struct s3_config *c, fake_http_handler 
     b->credentials = credentials_new(fake_env(b->fake), &(struct credentials_config){.http = b->http});
     config.http = b->http;
     config.credentials = b->credentials;
+    if (key_file)
+        assert_int_equal(customer_keys_new(fake_env(b->fake), key_file, &b->customer_keys, &why), 0);
+    config.customer_keys = b->customer_keys;
     config.bucket = c->bucket ? c->bucket : "assets";
     config.prefix = c->prefix ? c->prefix : "";
     config.endpoint = c->endpoint ? c->endpoint : c->region ? NULL : "http://127.0.0.1:9000";
@@ -27,6 +34,7 @@ void s3_box_open(struct s3_box *b, const struct s3_config *c, fake_http_handler 
 
 void s3_box_close(struct s3_box *b) {
     store_free(b->store);
+    customer_keys_free(b->customer_keys);
     credentials_free(b->credentials);
     fake_env_run(b->fake);
     fake_http_free(b->http);

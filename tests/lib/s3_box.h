@@ -21,6 +21,7 @@ struct s3_box {
     struct fake_env *fake;
     struct http *http;
     struct credentials *credentials;
+    struct customer_keys *customer_keys;
     struct store *store;
     struct counters counters;
 };
@@ -28,6 +29,8 @@ struct s3_box {
 /* bucket "assets" at http://127.0.0.1:9000, prefix "", timeout 60 s, where the configuration is silent; keys
  * AKIDEXAMPLE, or those of $AWS_SHARED_CREDENTIALS_FILE if that is set. */
 void s3_box_open(struct s3_box *, const struct s3_config *, fake_http_handler, void *arg);
+/* With the customer keys of that file; NULL: none. */
+void s3_box_open_with_keys(struct s3_box *, const struct s3_config *, const char *key_file, fake_http_handler, void *arg);
 void s3_box_close(struct s3_box *);
 
 /* An answer of S3 with an <Error>; `more` is put into it ("<Region>x</Region>"), or "". Valid until 16 more

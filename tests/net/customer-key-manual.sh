@@ -28,4 +28,19 @@ remount_from_bucket "$HERE"
 equals "$(cat "$MNT/private/paper.txt")" "a paper of $PREFIX"
 expect 22 as_owner GET "papers/$(truth key "$MNT/private/paper.txt")" # curl's for an answer from 400 on
 grep -q ' 400' "$TMP/err" || fail "read without the key: $(cat "$TMP/err")"
+
+# Another key: what was there is put anew under it, and a host that comes then needs both for what it reads of the past, this one for what is there now.
+old=$(truth key "$MNT/private/paper.txt")
+(run_example rotate-customer-key)
+grep -q '^1 file looked at, 1 moved' "$TMP/out" || fail "apply: $(cat "$TMP/out")"
+equals "$(wc -l </etc/assetfs/papers.key) $(stat -c %a /etc/assetfs/papers.key)" '2 600'
+new=$(truth key "$MNT/private/paper.txt")
+[ "$new" != "$old" ] || fail "it is where it was"
+remount_from_bucket "$HERE"
+equals "$(cat "$MNT/private/paper.txt")" "a paper of $PREFIX"
+umount_volume
+lose_local_state
+sed -i 2d /etc/assetfs/papers.key
+mount_volume "$HERE"
+equals "$(cat "$MNT/private/paper.txt")" "a paper of $PREFIX"
 umount_volume

@@ -79,4 +79,27 @@ without_cdn
 mv "$TMP/the right one" "$TMP/customer key"
 mount_volume
 bytes 40000000 | cmp - "$MNT/papers/large.bin"
+
+# A secret operator replaces the file: by one without the key, which is said and changes nothing; then by one with both, and a rule that is set from then on takes the first.
+replace_keys() {
+    (umask 077 && cat >"$TMP/customer key.new")
+    mv "$TMP/customer key.new" "$TMP/customer key"
+}
+cp -p "$TMP/customer key" "$TMP/the right one"
+replace_keys <"$TMP/another key"
+echo more >"$MNT/papers/more.txt"
+sync_volume
+owner_gets "$(truth key "$MNT/papers/more.txt")" "200 AES256 $(truth sha256 "$MNT/papers/more.txt")" "$TMP/the right one"
+equals "$(grep -c 'does not have the customer key [0-9a-f]* any more.*stays in use until this mount ends' "$(state_dir)/log")" 1
+cat "$TMP/another key" "$TMP/the right one" | replace_keys
+"$ASSETFS" area set "$MNT/letters" encryption=sse-c
+mkdir "$MNT/letters"
+echo letter >"$MNT/letters/letter.txt"
+echo paper >"$MNT/papers/paper.txt"
+sync_volume
+owner_gets "$(truth key "$MNT/letters/letter.txt")" "200 AES256 $(truth sha256 "$MNT/letters/letter.txt")" "$TMP/another key"
+owner_gets "$(truth key "$MNT/papers/paper.txt")" "200 AES256 $(truth sha256 "$MNT/papers/paper.txt")" "$TMP/the right one"
+remount_from_bucket
+equals "$(cat "$MNT/letters/letter.txt" "$MNT/papers/paper.txt")" "$(printf 'letter\npaper')"
+! grep -rqF -f "$TMP/the right one" "$(state_dir)/log" || fail "a key is in the log"
 umount_volume

@@ -34,7 +34,9 @@ openssl rand -base64 33 | refused "$NO_KEY"
 openssl rand -base64 16 | refused "$NO_KEY"
 openssl rand -hex 32 | refused "$NO_KEY"
 openssl genrsa 2048 2>/dev/null | refused "$NO_KEY"
-{ openssl rand -base64 32; openssl rand -base64 32; } | refused "$NO_KEY"
+{ openssl rand -base64 32; openssl rand -base64 31; } | refused "$NO_KEY"
+{ openssl rand -base64 32; echo '# the old one'; openssl rand -base64 32; } | refused "$NO_KEY"
+for n in $(seq 33); do openssl rand -base64 32; done | refused 'has more than 32 keys in it'
 openssl rand -base64 32 | tr '+/' '-_' | sed 's/^./_/' | refused "$NO_KEY"
 bytes 5000 | refused 'cannot be read: File too large'
 
@@ -61,6 +63,8 @@ good
 openssl rand -base64 32 >"$FILE"
 good
 openssl rand -base64 32 | sed 's/$/\r/' >"$FILE"
+good
+{ openssl rand -base64 32; echo; openssl rand -base64 32 | sed 's/$/ \r/'; } >"$FILE" # several
 good
 mkdir "$TMP/..data"
 openssl rand -base64 32 | tr -d '\n' >"$TMP/..data/key"

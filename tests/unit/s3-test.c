@@ -142,90 +142,6 @@ static void the_bucket_may_encrypt_as_it_does_by_itself(void **state) {
     assert_null(sent(1, "x-amz-server-side-encryption-bucket-key-enabled"));
 }
 
-/* ---- a customer's key */
-
-static const uint8_t *const customer_key = (const uint8_t *)"a customer's key is 32 bytes lon";
-static const struct keep customers = {.encryption = KEEP_CUSTOMER};
-
-static void with_customer_key(const char *endpoint) {
-    s3_box_close(&box);
-    s3_box_open(&box, &(struct s3_config){.endpoint = endpoint, .customer_key = customer_key, .path_style = true}, NULL, NULL);
-}
-
-static void is_sent_with_customer_key(size_t i) {
-    assert_string_equal(sent(i, "x-amz-server-side-encryption-customer-algorithm"), "AES256");
-    assert_string_equal(sent(i, "x-amz-server-side-encryption-customer-key"), "YSBjdXN0b21lcidzIGtleSBpcyAzMiBieXRlcyBsb24=");
-    assert_string_equal(sent(i, "x-amz-server-side-encryption-customer-key-MD5"), "GyfU26Unr26aEpLWva0prw==");
-}
-
-static void a_customer_key_goes_with_its_objects_only(void **state) {
-    (void)state;
-    CLEANUP_CALL struct call c = {0}, d = {0};
-    with_customer_key("https://s3.example.com");
-    assert_int_equal(strlen(box.store->customer_key), 16);
-    c.put.keep = &customers;
-    say(&done);
-    say(&done);
-    assert_int_equal(put(&c), 0);
-    assert_int_equal(put(&d), 0);
-    is_sent_with_customer_key(0);
-    assert_null(sent(0, "x-amz-server-side-encryption"));
-    assert_null(sent(1, "x-amz-server-side-encryption-customer-key"));
-}
-
-static void a_customer_key_that_cannot_be_sent_is_refused(void **state) {
-    (void)state;
-    CLEANUP_CALL struct call none = {0}, plain = {0}, other = {0};
-    static const struct keep others = {.encryption = KEEP_CUSTOMER, .customer_key = (char *)"0123456789abcdef"};
-    none.put.keep = plain.put.keep = &customers;
-    other.put.keep = &others;
-    assert_int_equal(put(&none), -EACCES);
-    assert_says(&none, "there is none here: give sse_c_key_file=");
-    with_customer_key("http://127.0.0.1:9000");
-    assert_int_equal(put(&plain), -EACCES);
-    assert_says(&plain, "over https only");
-    assert_int_equal(put(&other), -EACCES);
-    assert_says(&other, "give the right sse_c_key_file=");
-    assert_int_equal(fake_http_count(box.http), 0);
-}
-
-static void objects_under_a_customer_key_are_read_with_it(void **state) {
-    (void)state;
-    CLEANUP_CALL struct call first = {0}, second = {0}, third = {0};
-    with_customer_key("https://s3.example.com");
-    say(s3_error(400, "InvalidRequest", ""));
-    say(&(struct fake_answer){.status = 200, .body = "hello"});
-    assert_int_equal(get(&first, 0, 0), 0);
-    assert_null(sent(0, "x-amz-server-side-encryption-customer-key"));
-    is_sent_with_customer_key(1);
-    say(&(struct fake_answer){.status = 200, .body = "hello"});
-    assert_int_equal(get(&second, 0, 0), 0); /* it was remembered */
-    is_sent_with_customer_key(2);
-    say(s3_error(400, "InvalidRequest", ""));
-    say(s3_error(400, "InvalidRequest", ""));
-    assert_true(get(&third, 0, 0) < 0); /* neither way: no third time */
-    assert_int_equal(fake_http_count(box.http), 5);
-    assert_null(sent(4, "x-amz-server-side-encryption-customer-key"));
-}
-
-static void ceph_says_otherwise_that_a_customer_key_is_missing(void **state) {
-    (void)state;
-    CLEANUP_CALL struct call c = {0};
-    with_customer_key("https://s3.example.com");
-    say(s3_error(400, "InvalidArgument", ""));
-    say(&(struct fake_answer){.status = 200, .body = "hello"});
-    assert_int_equal(get(&c, 0, 0), 0);
-    is_sent_with_customer_key(1);
-}
-
-static void without_a_customer_key_a_400_is_a_400(void **state) {
-    (void)state;
-    CLEANUP_CALL struct call c = {0};
-    say(s3_error(400, "InvalidRequest", ""));
-    assert_true(get(&c, 0, 0) < 0);
-    assert_int_equal(fake_http_count(box.http), 1);
-}
-
 static void a_header_that_would_be_two_is_refused(void **state) {
     (void)state;
     CLEANUP_CALL struct call c = {0};
@@ -702,11 +618,6 @@ int main(void) {
         T(journal_entries_go_first_and_files_do_not),
         T(headers_are_kept_with_the_object),
         T(the_bucket_may_encrypt_as_it_does_by_itself),
-        T(a_customer_key_goes_with_its_objects_only),
-        T(a_customer_key_that_cannot_be_sent_is_refused),
-        T(objects_under_a_customer_key_are_read_with_it),
-        T(ceph_says_otherwise_that_a_customer_key_is_missing),
-        T(without_a_customer_key_a_400_is_a_400),
         T(a_header_that_would_be_two_is_refused),
         T(the_prefix_stands_before_every_key),
         T(keys_that_s3_cannot_have_are_refused),

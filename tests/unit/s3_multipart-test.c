@@ -3,6 +3,7 @@
  * Multipart uploads, against a small S3 of the test's own: it keeps the parts, and fails where it is told to.
  */
 #include "base/digest.h"
+#include "base/file.h"
 #include "net/url.h"
 #include "fake_http_engine.h"
 #include "s3_box.h"
@@ -199,14 +200,13 @@ static bool has_customer_key(size_t i) {
 }
 
 static void all_of_an_upload_is_under_the_customer_key(void **state) {
-    (void)state;
     CLEANUP_CALL struct call c = {0};
-    static const uint8_t key[S3_CUSTOMER_KEY];
+    CLEANUP_FREE char *file = tmpdir_path(*state, "key");
+    static const uint8_t key[CUSTOMER_KEY_BYTES];
     static const struct keep keep = {.encryption = KEEP_CUSTOMER};
     s3_box_close(&box);
-    s3_box_open(&box,
-                &(struct s3_config){.endpoint = "https://s3.example.com", .path_style = true, .customer_key = key, .multipart_from = 2 * PART, .part_size = PART},
-                answer, NULL);
+    assert_int_equal(file_write_atomic(file, key, sizeof key, 0600), 0);
+    s3_box_open_with_keys(&box, &(struct s3_config){.endpoint = "https://s3.example.com", .path_style = true, .multipart_from = 2 * PART, .part_size = PART}, file, answer, NULL);
     c.put = (struct store_put){.keep = &keep};
     assert_int_equal(upload(&c, 2 * PART), 0);
     assert_int_equal(fake_http_count(box.http), 4);
