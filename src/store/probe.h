@@ -6,7 +6,9 @@
  * What it leaves behind is one object, <prefix>/check, always of the same bytes: the one `assetfs init` puts. Everything else is asked for in a way that cannot change anything:
  *   may a put replace, or lie elsewhere?   the put announces a digest that its bytes do not have: who may put is told so (400), nobody's object changes. It is only sent to
  *                                          places other than <prefix>/check when the server has been seen to refuse such a put, or to refuse puts without a condition
- *   may somebody delete?                   a key that nobody puts, <prefix>/check-absent, under the condition that it exists (If-Match: *)
+ *   may somebody delete?                   a key that nobody puts, <prefix>/check-absent or check-absent in an area's room, under the condition that it exists (If-Match: *)
+ *   may somebody put through the CDN?      at <prefix>/check the same bytes, under the condition that there are none; in an area's room check-absent, under the condition that it exists
+ *                                          with an ETag that nobody has, and with the MD5 of other bytes; that, too, only when the server has been seen to look at bytes
  *   CORS                                   OPTIONS
  * Keys are asked of the CDN only when they are known to exist; but one beyond all journal numbers, <prefix>/check-absent and check-absent in each area's room, which nobody will ever put.
  *

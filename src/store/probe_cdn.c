@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What the CDN gives, keeps, and lets through.
+ * What the CDN gives, and keeps.
  */
 #include "store/probe_parts.h"
 #include <inttypes.h>
@@ -172,61 +172,6 @@ static void check_list(struct probe *p) {
     probe_details(p, &a);
 }
 
-#define STEP_METHODS                                                                                         \
-    "let the distribution's behaviours allow GET and HEAD (and OPTIONS for CORS) only, and keep "            \
-    "s3:PutObject and "                                                                                      \
-    "s3:DeleteObject out of what the bucket's policy gives the CDN"
-
-/* A PUT or DELETE that must not come to anything. who: "everybody", "a signed link"; what: "put", "delete".
- */
-static void report_change(struct probe *p, const char *check, const char *who, const char *what,
-                          const struct probe_answer *a) {
-    CLEANUP_FREE char *said = probe_said(a);
-    CLEANUP_FREE char *open = xasprintf("%s can %s through the CDN", who, what);
-    CLEANUP_FREE char *passed =
-        xasprintf("the CDN passes it on, and only the bucket's policy stands between %s and a %s", who, what);
-    bool is_link = strcmp(who, "everybody") != 0;
-    int status = a->res.status;
-    if (a->err)
-        probe_report_refusal(p, check, FINDING_NOTE, a);
-    else if (probe_did_or_would(a))
-        report_add(p->report, check, FINDING_BROKEN, open, STEP_METHODS, "%s", said);
-    else if (probe_is_denied(a))
-        report_add(p->report, check, FINDING_WARNING, passed, STEP_METHODS, "%s", said);
-    else if (status == 401 || status == 403 || status == 405 || status == 501)
-        report_add(p->report, check, FINDING_OK,
-                   is_link ? "a signed link is good for reading only" : "the CDN lets nobody change anything",
-                   NULL, "%s", said);
-    else
-        probe_report_refusal(p, check, FINDING_NOTE, a);
-    probe_details(p, a);
-}
-
-static void check_put(struct probe *p, const char *check, const char *who, bool anonymous) {
-    const struct sigv4_pair headers[] = {{"If-None-Match", "*"}, {"Content-Type", "text/plain"}};
-    CLEANUP_ANSWER struct probe_answer a;
-    probe_ask_cdn(p,
-                  &(struct probe_ask){.method = "PUT",
-                                      .key = p->key,
-                                      .headers = headers,
-                                      .n_headers = ARRAY_SIZE(headers),
-                                      .body = PROBE_TEXT,
-                                      .anonymous = anonymous},
-                  &a);
-    report_change(p, check, who, "put", &a);
-}
-
-static void check_delete(struct probe *p, const char *check, const char *who, bool anonymous) {
-    const struct sigv4_pair headers[] = {{"If-Match", "*"}};
-    CLEANUP_ANSWER struct probe_answer a;
-    probe_ask_cdn(
-        p,
-        &(struct probe_ask){
-            .method = "DELETE", .key = p->absent, .headers = headers, .n_headers = 1, .anonymous = anonymous},
-        &a);
-    report_change(p, check, who, "delete", &a);
-}
-
 void probe_cdn(struct probe *p) {
     if (!p->exists) {
         report_add(p->report, "cdn", FINDING_NOTE,
@@ -240,10 +185,5 @@ void probe_cdn(struct probe *p) {
         check_missing(p);
         check_list(p);
     }
-    check_put(p, "cdn-put", "everybody", true);
-    check_delete(p, "cdn-delete", "everybody", true);
-    if (cdn_access_signs(p->access)) {
-        check_put(p, "signed-put", "who has a signed link", false);
-        check_delete(p, "signed-delete", "who has a signed link", false);
-    }
+    probe_changes(p);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Inside of store/probe.h, shared by its files: probe.c (the order of things), probe_ask.c (one request), probe_put.c and probe_get.c (S3), probe_cdn.c, probe_area.c,
+ * Inside of store/probe.h, shared by its files: probe.c (the order of things), probe_ask.c (one request), probe_put.c and probe_get.c (S3), probe_cdn.c, probe_change.c, probe_area.c,
  * probe_cors.c, probe_dir.c. Nobody else includes this. One thread; only probe_ask.c knows of the loop.
  */
 #ifndef ASSETFS_PROBE_PARTS_H
@@ -93,8 +93,10 @@ void probe_report_tls(struct probe *, const char *check, const char *where, cons
 bool probe_puts(struct probe *);
 /* probe_get.c: get, list, public-get, public-put */
 void probe_gets(struct probe *);
-/* probe_cdn.c: cdn, cdn-tls, cdn-kms, journal, missing, error-caching, cdn-list, cdn-put, cdn-delete, signed-put, signed-delete */
+/* probe_cdn.c: cdn, cdn-tls, cdn-kms, journal, missing, error-caching, cdn-list */
 void probe_cdn(struct probe *);
+/* probe_change.c: cdn-put, cdn-delete, signed-put, signed-delete; the same with :ROOM of each area */
+void probe_changes(struct probe *);
 /* probe_area.c: private:ROOM or open:ROOM, of each area */
 void probe_areas(struct probe *);
 /* probe_cors.c */

@@ -3,6 +3,7 @@
 #include "cors.h"
 #include "journal_key.h"
 #include "s3_error.h"
+#include "text.h"
 
 #include <fnmatch.h>
 
@@ -281,26 +282,42 @@ static void refuse_unknown(struct request *r) {
 
 /* ---- other methods */
 
-/* PUT and DELETE, passed on to a bucket that lets the CDN do that, or does not. */
+/* 0: PUT and DELETE are refused; 1: passed on to a bucket that does not let the CDN do that; 2: to one that does. */
+static int writes(const struct request *r) {
+    return plan_has(&r->plan, FAULT_WRITES) ? (int)r->plan.value[FAULT_WRITES] : atomic_load(&site_of(r)->cdn_writes);
+}
+
 static void begin_change(struct request *r) {
-    struct site *site = site_of(r);
-    if (!atomic_load(&site->cdn_writes))
+    if (!writes(r))
         own_error(r, 403, NULL);
-    else if (atomic_load(&site->cdn_writes) == 1)
+    else if (writes(r) == 1)
         origin_error(r, 403, error_body(r, "AccessDenied", 403, NULL));
-    else if (!strcmp(r->method, "PUT") && !(r->draft = draft_new(site->bucket)))
+    else if (!strcmp(r->method, "PUT") && !(r->draft = draft_new(site_of(r)->bucket)))
         own_error(r, 502, NULL);
+}
+
+/* What S3 says to the put's headers and body; NULL: nothing is wrong with them. */
+static const char *refuse_put(struct request *r) {
+    const char *match = request_header(r, "If-Match"), *md5 = request_header(r, "Content-MD5");
+    unsigned char given[16], got[16];
+    if (md5 && (text_unbase64(md5, given, sizeof given) != 16 || draft_md5(r->draft, got) < 0 || memcmp(given, got, 16) != 0))
+        return "BadDigest";
+    return !match ? NULL : bucket_has(site_of(r)->bucket, r->key) ? "PreconditionFailed" : "NoSuchKey";
+}
+
+static void refuse_change(struct request *r, const char *code) {
+    origin_error(r, s3_error_status(code), error_body(r, code, 0, NULL));
 }
 
 static void finish_change(struct request *r) {
     struct bucket *bucket = site_of(r)->bucket;
     bool put = !strcmp(r->method, "PUT");
-    int e =
-        put ? bucket_commit(bucket, r->draft, r->key, "ETag: \"cdn\"\n", request_header(r, "If-None-Match"))
-            : bucket_remove(bucket, r->key);
-    if (e < 0) {
-        origin_error(r, e == -EEXIST ? 412 : 500,
-                     error_body(r, e == -EEXIST ? "PreconditionFailed" : "InternalError", 0, NULL));
+    const char *refused = put ? refuse_put(r) : NULL;
+    int e = refused ? 0
+            : put   ? bucket_commit(bucket, r->draft, r->key, "ETag: \"cdn\"\n", request_header(r, "If-None-Match"))
+                    : bucket_remove(bucket, r->key);
+    if (refused || e < 0) {
+        refuse_change(r, refused ? refused : e == -EEXIST ? "PreconditionFailed" : "InternalError");
         return;
     }
     answer_text(&r->answer, put ? 200 : 204, "text/plain", xstrdup(""));
@@ -317,7 +334,7 @@ static void begin(struct request *r) {
     if (!strcmp(r->method, "OPTIONS") && atomic_load(&site_of(r)->cors)) {
         cors_answer(r, site_of(r));
         decorate(r, "AmazonS3", "Miss");
-    } else if (!is_reading(r) && !(is_change(r) && atomic_load(&site_of(r)->cdn_writes))) {
+    } else if (!is_reading(r) && !(is_change(r) && writes(r))) {
         own_error(r, 403, NULL);
     } else if (!is_let_in(r)) {
         refuse_unknown(r);

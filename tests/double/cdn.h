@@ -6,7 +6,7 @@
  *   range    one "bytes=a-b" or "bytes=a-"; of others, suffixes included, the whole object as 200
  *   missing  403 in S3's XML (AccessDenied), `Server: AmazonS3`, X-Cache: Error from cloudfront; kept for error_ttl seconds, with Age then
  *   itself   403 as HTML with `Server: CloudFront`: other methods, the fault html
- *   OPTIONS  as the bucket's CORS rule says (site.h: cors); PUT and DELETE are passed on where the site says so (cdn-writes)
+ *   OPTIONS  as the bucket's CORS rule says (site.h: cors); PUT and DELETE are passed on where the site (cdn-writes) or a fault (writes) says so
  * Keys of the site's private patterns are given to signed URLs and cookies only (signed_url.h), otherwise 403 as XML with `Server: CloudFront`.
  * Below the site's uncached patterns nothing is kept. A request's Cache-Control is ignored. Concurrent misses of one key are not collapsed.
  *

@@ -44,6 +44,7 @@ static const struct {
     {"chunked", FAULT_CHUNKED, NOTHING, 0},
     {"close", FAULT_CLOSE, NOTHING, 0},
     {"backwards", FAULT_BACKWARDS, NUMBER, 0},
+    {"writes", FAULT_WRITES, NUMBER, 0},
 };
 
 static bool parse_number(const char *s, int64_t *ret) {

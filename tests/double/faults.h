@@ -31,6 +31,7 @@
  *   whole           200 with everything, to a range    wrong-range  Content-Range says something else than what is sent
  *   chunked         without Content-Length             close     `Connection: close`
  *   backwards=SEQ   reading: journal entries from that number on are missing
+ *   writes=N        the CDN passes PUT and DELETE on, as the setting cdn-writes=N does everywhere (site.h)
  *
  * NAME  nth=N         the first request it hits, counted among those it looks at, from 1
  *       count=N       how many it hits (all from there on)
@@ -82,6 +83,7 @@ enum fault_kind {
     FAULT_CHUNKED,
     FAULT_CLOSE,
     FAULT_BACKWARDS,
+    FAULT_WRITES,
     FAULT_KINDS,
 };
 

@@ -36,6 +36,13 @@ finds 3 "$KEY" cdn-put ok nobody signed-put warning 'passes it on' signed-delete
 set_double cdn-writes=2
 finds 1 "$KEY" cdn-put ok nobody signed-put broken 'signed link can' signed-delete broken 'signed link can'
 set_double cdn-writes=0
+# In one area only.
+control POST /faults 'cdn:writes=1,prefix=files/' >"$TMP/rule"
+finds 3 "$KEY" cdn-put ok nobody signed-put ok 'reading only' cdn-put:files/ ok nobody signed-put:files/ warning 'passes it on' signed-delete:files/ warning 'passes it on'
+control DELETE /faults
+control POST /faults 'cdn:writes=2,prefix=files/' >"$TMP/rule"
+finds 1 "$KEY" cdn-delete:files/ ok nobody signed-put:files/ broken 'signed link can put' signed-delete:files/ broken 'signed link can delete'
+control DELETE /faults
 
 # A key that the CDN does not know (any more), another one under its id, and no key at all.
 signer remove K1 >/dev/null
@@ -76,7 +83,11 @@ PY
 "$ASSETFS" area set "$MNT/open" access=open
 finds 1 "$KEY" open:open/ ok 'whoever has a link may read' open:public/ broken 'do not work'
 "$ASSETFS" area remove "$MNT/public"
-finds 0 "$KEY" open:open/ ok . private:files/ ok .
+finds 0 "$KEY" open:open/ ok . private:files/ ok . cdn-put:open/ ok nobody cdn-delete:open/ ok nobody signed-put:files/ ok 'reading only'
+! grep -q 'signed-put:open/' "$TMP/out" || fail "who needs no signature is asked with one: $(cat "$TMP/out")"
+control POST /faults 'cdn:writes=2,prefix=open/' >"$TMP/rule"
+finds 1 "$KEY" cdn-put:open/ broken 'everybody can put.*PUT of open/check-absent|PUT of open/check-absent.*everybody can put' cdn-delete:open/ broken everybody cdn-put:files/ ok .
+control DELETE /faults
 "$ASSETFS" area set "$MNT/open" access=signed
 finds 1 "$KEY" private:open/ broken 'can read them without'
 "$ASSETFS" area remove "$MNT/open"

@@ -43,7 +43,7 @@ def remove_probe():
 
 case("well", {c: ("ok", ".") for c in
               "credentials endpoint region clock digest put condition overwrite content elsewhere delete get list public-get public-put cdn "
-              "journal missing error-caching cdn-list cdn-put cdn-delete open:files/ volume".split()}, status=0)
+              "journal missing error-caching cdn-list cdn-put cdn-delete cdn-put:files/ cdn-delete:files/ open:files/ volume".split()}, status=0)
 case("well, the first time", {"put": ("ok", r"^200 "), "kms": ("ok", "AES256")}, before=remove_probe, status=0)
 case("no CDN", {"get": ("ok", "200"), "cdn": None, "journal": None, "volume": ("ok", "key"), "delete": ("ok", ".")}, volume="direct", keys=["allow WRITERKEY get"], status=0)
 
@@ -60,7 +60,7 @@ case("the writer may overwrite", {"overwrite": ("warning", "Deny statement")}, s
 case("no conditional put", {"condition": ("broken", "cannot hold a volume")}, settings=["ignore-condition=1"], status=1)
 case("bytes are not verified", {"digest": ("broken", "damage")}, settings=["ignore-digest=1"], before=remove_probe, status=1)
 case("bytes are not verified, and puts may replace: nothing is put elsewhere", {"digest": ("broken", "damage"), "overwrite": ("warning", "."),
-     "content": None, "elsewhere": None}, settings=["ignore-digest=1", "demand-condition=0"], before=remove_probe, status=1)
+     "content": None, "elsewhere": None, "cdn-put": ("ok", "."), "cdn-put:files/": None, "cdn-delete:files/": ("ok", ".")}, settings=["ignore-digest=1", "demand-condition=0"], before=remove_probe, status=1)
 case("no If-None-Match known", {"put": ("broken", "cannot hold a volume")}, faults=["put:fail=501:NotImplemented"], status=1)
 case("revoked credentials", {"put": ("broken", "InvalidAccessKeyId.*deleted")}, keys=["revoke WRITERKEY"], status=1)
 case("expired credentials", {"put": ("broken", "ExpiredToken")}, keys=["expire WRITERKEY"], status=1)
@@ -111,10 +111,17 @@ case("the CDN may list", {"missing": ("warning", "s3:ListBucket"), "cdn-list": (
 case("errors are cached", {"error-caching": ("warning", "ErrorCachingMinTTL"), "journal": ("warning", ".")}, settings=["error-ttl=10", "cache-all=1"],
      status=3)
 case("the journal is cached", {"journal": ("warning", "CachingDisabled")}, settings=["cache-all=1"], status=3)
-case("PUT and DELETE are passed on", {"cdn-put": ("warning", "passes it on"), "cdn-delete": ("warning", "passes it on")},
+PASSES, PUTS, DELETES = ("warning", "passes it on"), ("broken", "everybody can put"), ("broken", "everybody can delete")
+case("PUT and DELETE are passed on", {"cdn-put": PASSES, "cdn-delete": PASSES, "cdn-put:files/": PASSES, "cdn-delete:files/": PASSES},
      settings=["cdn-writes=1"], status=3)
-case("PUT and DELETE through the CDN", {"cdn-put": ("broken", "everybody can put"), "cdn-delete": ("broken", "everybody can delete")},
+case("PUT and DELETE through the CDN", {"cdn-put": PUTS, "cdn-delete": DELETES, "cdn-put:files/": PUTS, "cdn-delete:files/": DELETES},
      settings=["cdn-writes=2"], status=1)
+case("PUT and DELETE are passed on in one area", {"cdn-put": ("ok", "."), "cdn-delete": ("ok", "."), "cdn-put:files/": PASSES, "cdn-delete:files/": PASSES},
+     faults=["cdn:writes=1,prefix=files/"], status=3)
+case("PUT and DELETE through the CDN in one area", {"cdn-put": ("ok", "."), "cdn-put:files/": ("broken", "everybody can put.*methods|files/check-absent"),
+     "cdn-delete:files/": DELETES}, faults=["cdn:writes=2,prefix=files/"], status=1)
+case("a bucket that knows no such condition, behind a CDN that passes puts on", {"cdn-put:files/": PASSES, "cdn-delete:files/": DELETES},
+     faults=["cdn:writes=2,prefix=files/;cdn:fail=501:NotImplemented,prefix=files/check,count=3"], status=1)
 
 # ---- web pages
 
