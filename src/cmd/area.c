@@ -57,8 +57,6 @@ static int up_to_mount(char *path, struct buf *rest) {
     struct stat here, above;
     if (stat(path, &here) < 0)
         return -errno;
-    if (!S_ISDIR(here.st_mode))
-        return -ENOTDIR;
     for (;;) {
         CLEANUP_FREE char *up = xasprintf("%s/..", path);
         if (!strcmp(path, "/"))
@@ -72,7 +70,17 @@ static int up_to_mount(char *path, struct buf *rest) {
     }
 }
 
-static int find_place(const char *text, struct place *ret) {
+/* The same for what is there, whatever it is: a file only where `files`. */
+static int path_in_mount(char *path, bool files, struct buf *rest) {
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return -errno;
+    if (!S_ISDIR(st.st_mode) && !(files && take_last(path, rest)))
+        return -ENOTDIR;
+    return up_to_mount(path, rest);
+}
+
+static int find_place(const char *text, bool files, struct place *ret) {
     CLEANUP_FREE char *path = xmalloc(strlen(text) + 2), *real = NULL;
     CLEANUP_BUF struct buf rest = BUF_INIT(65536);
     strcpy(path, *text ? text : ".");
@@ -85,9 +93,9 @@ static int find_place(const char *text, struct place *ret) {
     int r = command_find_mount(real, &ret->socket);
     if (r < 0)
         return r;
-    r = up_to_mount(real, &rest);
+    r = path_in_mount(real, files, &rest);
     if (r == -ENOTDIR)
-        log_error("%s is no directory: an area is a directory with all that is in it", text);
+        log_error("%s is no directory: an area is a directory with all that is in it; give the rule to the directory, or put the file into one of its own", text);
     else if (r < 0)
         log_errno(r, "%s", text);
     else
@@ -145,7 +153,7 @@ static int ask(const char *socket, const char *request, struct ask *a) {
 static int ask_about(const char *verb, const char *path, char *const *words, int n, struct ask *a) {
     struct place at;
     CLEANUP_BUF struct buf request = BUF_INIT(1 << 20);
-    int r = find_place(path, &at);
+    int r = find_place(path, !strcmp(verb, "apply"), &at);
     if (r == 0) {
         buf_printf(&request, "area %s %s", verb, buf_str(&at.path));
         for (int i = 0; i < n; i++) {
@@ -202,7 +210,7 @@ const struct command cmd_area = {
     .help = "  set PATH RULE    objects of files at PATH and below it are put by this rule from now on; what is not given is the default\n"
             "  remove PATH      the rule goes\n"
             "  list MOUNTPOINT  all rules; --json: one JSON object a line\n"
-            "  apply PATH       put older objects at PATH and below it anew, where the rules say\n"
+            "  apply PATH       put the older objects of a file, or of all files below a directory, anew, where the rules say\n"
             "\n"
             "  access=open|signed             who may read: whoever has a link, or a signed one (default: signed)\n"
             "  key=TEMPLATE                   of {area} {sha256} {sha256:N} {ext} {date} {timestamp} (default: {area}/{sha256}{ext})\n"

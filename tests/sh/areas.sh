@@ -130,8 +130,10 @@ expect 2 "$ASSETFS" area list
 expect 1 "$ASSETFS" area remove "$MNT/nothing/there"
 says 'there is no rule for nothing/there'
 expect 1 "$ASSETFS" area list "$TMP"
-expect 1 "$ASSETFS" area apply "$MNT/domains/picture.jpg"
-says 'is no directory'
+expect 0 "$ASSETFS" area apply "$MNT/domains/picture.jpg"
+grep -qx '1 file looked at, 0 moved to where the rules say.' "$TMP/out" || fail "apply to a file: $(cat "$TMP/out")"
+expect 1 "$ASSETFS" area apply "$MNT/domains/nothing"
+says 'No such file'
 
 # Another host has the same rules, and goes by them.
 (
@@ -153,8 +155,12 @@ echo new >"$MNT/public/new.txt"
 sync_volume
 key_begins "$MNT/public/new.txt" v2/
 key_begins "$MNT/public/page.html" public/
+(cd "$MNT/public/album" && expect 0 "$ASSETFS" area apply ../page.html) # one file
+grep -qx '1 file looked at, 1 moved to where the rules say.' "$TMP/out" || fail "apply to a file: $(cat "$TMP/out")"
+key_begins "$MNT/public/page.html" v2/
+key_begins "$MNT/public/album/1.jpg" public/
 expect 0 "$ASSETFS" area apply "$MNT/public"
-grep -q '^[45] files looked at, [34] moved' "$TMP/out" || fail "apply: $(cat "$TMP/out")"
+grep -q '^[45] files looked at, [23] moved' "$TMP/out" || fail "apply: $(cat "$TMP/out")"
 key_begins "$MNT/public/page.html" v2/
 key_begins "$MNT/public/album/1.jpg" v2/
 expect 0 "$ASSETFS" area apply "$MNT"
