@@ -37,6 +37,12 @@ new_volume "$HERE"
 works profile
 equals "$(asked .)" 0
 
+example keys-environment >"$TMP/environment.sh"
+mv "$HOME/.aws/credentials" "$TMP/credentials"
+# shellcheck disable=SC1091 # out of the manual
+(. "$TMP/environment.sh" && works environment)
+mv "$TMP/credentials" "$HOME/.aws/credentials"
+
 echo "$access $secret" >"$ASKED/known"
 example keys-role >"$HOME/.aws/config"
 example keys-role-volume >"$config"

@@ -32,6 +32,23 @@ remount_from_bucket "$HERE"
 equals "$(cat "$MNT/2026/stand.jpg")" stand
 umount_volume
 
+# The other kind of key, in the same place.
+rsa=$TMP/rsa
+cp -a /etc/assetfs/cdn "$rsa"
+run_example make-ecdsa-key
+equals "$(stat -c %a /etc/assetfs/cdn/private_key.pem)" 600
+signer remove K2JCJMDEHXQW5F >/dev/null
+signer add K2JCJMDEHXQW5F=/etc/assetfs/cdn/public_key.pem >/dev/null
+for more in '' ,cdn_hash=sha256 ,cdn_sign=cookie,cdn_policy=custom; do
+    lose_local_state
+    mount_volume "$HERE$more"
+    equals "$(cat "$MNT/2026/stand.jpg")" stand
+    umount_volume
+done
+cp "$rsa"/* /etc/assetfs/cdn/
+signer remove K2JCJMDEHXQW5F >/dev/null
+signer add K2JCJMDEHXQW5F=/etc/assetfs/cdn/public_key.pem >/dev/null
+
 mkdir -p /run/secrets/cdn
 mv /etc/assetfs/cdn/private_key.pem /run/secrets/cdn/
 echo K2JCJMDEHXQW5F >/run/secrets/cdn/key_id
