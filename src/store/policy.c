@@ -250,8 +250,36 @@ void policy_kms_writer(struct json *j, const char *name, const struct policy_ter
 
 /* ---- the CDN */
 
+/* What a pattern takes as it is, and an address has unencoded ("Path pattern", Amazon CloudFront Developer Guide; RFC 3986, 2.3). */
+static size_t plain_span(const char *s) {
+    return strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~/");
+}
+
+/* Of what else there is, each run is a "*": wider than it should be, which is safe for what is stricter than the rest. */
 static char *pattern(const struct policy *p, const char *key) {
-    return xasprintf("%s/%s%s*", p->cdn_path, p->place, key);
+    CLEANUP_FREE char *whole = xasprintf("%s/%s%s", p->cdn_path, p->place, key);
+    CLEANUP_BUF struct buf b = BUF_INIT(TEXT_MAX);
+    for (const char *s = whole; *s;) {
+        size_t n = plain_span(s);
+        buf_append(&b, s, n);
+        s += n;
+        if (!*s)
+            break;
+        buf_append_byte(&b, '*');
+        while (*s && !plain_span(s))
+            s++;
+    }
+    buf_append_byte(&b, '*');
+    return (char *)buf_take(&b, NULL);
+}
+
+char *policy_pattern_note(const struct policy *p, const struct policy_area *a) {
+    CLEANUP_FREE char *begins = xasprintf("%s%s", p->place, a->room);
+    if (!p->cdn_path || !a->open || !p->signs || !begins[plain_span(begins)])
+        return NULL;
+    return xasprintf("The keys of an open area begin with %s, and CloudFront has no pattern for that (letters, digits and - _ . ~ / are sure to fit): there is no behaviour for it here, so that it "
+                     "cannot be read without a signature. Give the area a key template that begins otherwise, as key=web/{sha256}{ext}, and print this again.",
+                     begins);
 }
 
 /* The default behaviour is as strict as the volume is; open areas come before it. */
@@ -260,10 +288,12 @@ struct policy_behaviour *policy_behaviours(const struct policy *p, size_t *ret_n
     CLEANUP_FREE char *journal = xasprintf("%s/journal/", p->journal);
     size_t n = 0;
     list[n++] = (struct policy_behaviour){.pattern = pattern(p, journal), .is_signed = p->signs};
-    for (size_t i = 0; i < p->n_areas; i++)
-        if (p->areas[i].open != !p->signs)
+    for (size_t i = 0; i < p->n_areas; i++) {
+        CLEANUP_FREE char *note = policy_pattern_note(p, &p->areas[i]);
+        if (p->areas[i].open != !p->signs && !note)
             list[n++] = (struct policy_behaviour){
                 .pattern = pattern(p, p->areas[i].room), .cached = true, .is_signed = !p->areas[i].open};
+    }
     list[n++] = (struct policy_behaviour){.cached = true, .is_signed = p->signs};
     *ret_n = n;
     return list;

@@ -38,6 +38,11 @@ static void notes(struct json *j, const struct policy *p) {
         json_text(j, NULL,
                   "Reads are not signed (there is no cdn_key_file=): whoever knows the address of a file can "
                   "read it.");
+    for (size_t i = 0; i < p->n_areas; i++) {
+        CLEANUP_FREE char *note = policy_pattern_note(p, &p->areas[i]);
+        if (note)
+            json_text(j, NULL, note);
+    }
     json_text(j, NULL, "When all of it is in place, assetfs check tells whether it works.");
     json_end(j);
 }

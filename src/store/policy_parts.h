@@ -42,6 +42,8 @@ struct policy_behaviour {
     bool cached, is_signed;
 };
 struct policy_behaviour *policy_behaviours(const struct policy *, size_t *n);
+/* Why there is none for an area that should have one, malloc'd; NULL: there is, or it needs none. */
+char *policy_pattern_note(const struct policy *, const struct policy_area *);
 void policy_behaviours_free(struct policy_behaviour *, size_t n);
 
 #endif

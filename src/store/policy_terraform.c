@@ -236,6 +236,11 @@ void policy_terraform(const struct policy *p, struct buf *b) {
     if (!p->knows_areas)
         buf_append_str(
             b, "# The volume is not mounted here: its areas are not known, this is for files/ alone.\n");
+    for (size_t i = 0; i < p->n_areas; i++) {
+        CLEANUP_FREE char *note = policy_pattern_note(p, &p->areas[i]);
+        if (note)
+            buf_printf(b, "# %s\n", note);
+    }
     buf_append_byte(b, '\n');
     buf_append_str(b, head);
     writer(b, &t);

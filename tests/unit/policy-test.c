@@ -102,6 +102,34 @@ static void an_open_area_of_a_signed_volume_has_a_behaviour_without_signers(void
     assert_int_equal(count("\"TrustedKeyGroups\": []"), 1);
 }
 
+/* A pattern has no such characters, and "?" and "*" stand for others: nobody's signed files may become open by that. */
+static void an_open_area_that_no_pattern_can_name_stays_signed_and_it_is_said(void **state) {
+    (void)state;
+    static struct policy_area odd[] = {{.room = (char *)"files/"}, {.room = (char *)"a?/", .open = true}, {.room = (char *)"\xc3\xbc b/", .open = true}, {.room = (char *)"web/", .open = true}};
+    volume.areas = odd;
+    volume.n_areas = ARRAY_SIZE(odd);
+    volume.signs = true;
+    policy_json(&volume, &out);
+    says("\"PathPattern\": \"/team/web/*\"");
+    assert_int_equal(count("\"PathPattern\""), 3); /* journal, web, default */
+    says("begin with team/a?/, and CloudFront has no pattern");
+    says("begin with team/\xc3\xbc b/, and CloudFront has no pattern");
+    buf_reset(&out);
+    policy_terraform(&volume, &out);
+    assert_int_equal(count("path_pattern"), 2);
+    assert_int_equal(count("# The keys of an open area begin with "), 2);
+}
+
+static void a_signed_area_that_no_pattern_can_name_has_a_wider_one(void **state) {
+    (void)state;
+    static struct policy_area odd[] = {{.room = (char *)"files/", .open = true}, {.room = (char *)"\xc3\xbc b/?/"}};
+    volume.areas = odd;
+    volume.n_areas = ARRAY_SIZE(odd);
+    policy_json(&volume, &out);
+    says("\"PathPattern\": \"/team/*b/*/*\"");
+    says_not("CloudFront has no pattern");
+}
+
 static void the_path_of_the_cdn_stands_before_keys(void **state) {
     (void)state;
     volume.cdn_path = "/static";
@@ -171,6 +199,8 @@ int main(void) {
         T(what_lies_below_another_prefix_is_not_said_twice),
         T(tags_and_keys_only_where_they_are_used),
         T(an_open_area_of_a_signed_volume_has_a_behaviour_without_signers),
+        T(an_open_area_that_no_pattern_can_name_stays_signed_and_it_is_said),
+        T(a_signed_area_that_no_pattern_can_name_has_a_wider_one),
         T(the_path_of_the_cdn_stands_before_keys),
         T(without_a_cdn_the_writer_reads),
         T(partitions_follow_the_region),
