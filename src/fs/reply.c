@@ -2,8 +2,9 @@
 #include "fs/reply.h"
 #include "fs/park.h"
 
-/* What stdio and cp take as a good size of one read or write: each is a request. */
-#define PREFERRED_IO (128 * 1024)
+/* What cp and others take as a good size of one read or write: each is a request, for which two processes wake each
+ * other. */
+#define PREFERRED_IO (256 * 1024)
 
 int errno_of(int err) {
     switch (err) {
