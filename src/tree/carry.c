@@ -30,13 +30,61 @@ struct name_kept {
     struct name_kept *next;
 };
 
+/* The rows of `before` by a number they have, in order. */
+struct touched {
+    const struct before_name **v;
+    size_t n;
+    uint64_t (*key)(const struct before_name *);
+};
+
 struct carry {
     struct tree *tree;
     const struct before *before;
+    struct touched by_ino, by_parent;
     struct seen *seen;
     struct name_kept *names;
     int err;
 };
+
+static uint64_t ino_of(const struct before_name *b) {
+    return b->row.ino;
+}
+
+static uint64_t parent_of(const struct before_name *b) {
+    return b->parent;
+}
+
+static int by_ino(const void *x, const void *y) {
+    uint64_t a = ino_of(*(const struct before_name *const *)x), b = ino_of(*(const struct before_name *const *)y);
+    return (a > b) - (a < b);
+}
+
+static int by_parent(const void *x, const void *y) {
+    uint64_t a = parent_of(*(const struct before_name *const *)x), b = parent_of(*(const struct before_name *const *)y);
+    return (a > b) - (a < b);
+}
+
+static struct touched touched_by(const struct before *b, uint64_t (*key)(const struct before_name *), int (*order)(const void *, const void *)) {
+    struct touched a = {.v = xcalloc(HASH_COUNT(b->names) + 1, sizeof *a.v), .key = key};
+    struct before_name *n, *next;
+    HASH_ITER(hh, b->names, n, next)
+        a.v[a.n++] = n;
+    qsort(a.v, a.n, sizeof *a.v, order);
+    return a;
+}
+
+/* Where the rows with this number begin. */
+static size_t touched_at(const struct touched *a, uint64_t number) {
+    size_t low = 0, high = a->n;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (a->key(a->v[mid]) < number)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
 
 /* Bytes that were not hashed yet are equal to nothing, nor are those of a new file that is open for writing: a stand-in content says so. */
 static struct content *unsettled_content(uint64_t ino) {
@@ -182,15 +230,13 @@ static void gather(struct carry *c, enum statement stmt, uint64_t ino, struct ro
 /* Candidates from N, from the rows the entry touched, and from P; each once, if the tree asked for has it. */
 static void rows_in(struct carry *c, enum merge_tree which, uint64_t ino, struct row_array *ret) {
     struct row_array all = {0};
-    struct before_name *b, *next;
+    const struct touched *old = &c->by_ino;
     gather(c, STMT_C_NAMES_OF, ino, &all);
     if (which == MERGE_V)
         gather(c, STMT_P_NAMES_OF, ino, &all);
     if (which != MERGE_N)
-        HASH_ITER(hh, c->before->names, b, next) {
-            if (b->row.ino == ino)
-                add_row(c, &all, b->parent, b->name, b->n, ino);
-        }
+        for (size_t i = touched_at(old, ino); i < old->n && old->v[i]->row.ino == ino; i++)
+            add_row(c, &all, old->v[i]->parent, old->v[i]->name, old->v[i]->n, ino);
     if (all.n)
         qsort(all.v, all.n, sizeof *all.v, compare_rows);
     for (size_t i = 0; i < all.n; i++)
@@ -231,15 +277,13 @@ static void source_children(void *arg, enum merge_tree which, uint64_t dir, bool
                             void *ctx) {
     struct carry *c = arg;
     struct row_array all = {0};
-    struct before_name *b, *next;
+    const struct touched *old = &c->by_parent;
     gather_children(c, STMT_C_CHILD, dir, &all);
     if (which == MERGE_V)
         gather_children(c, STMT_P_CHILD, dir, &all);
     if (which != MERGE_N)
-        HASH_ITER(hh, c->before->names, b, next) {
-            if (b->parent == dir)
-                add_row(c, &all, dir, b->name, b->n, b->row.ino);
-        }
+        for (size_t i = touched_at(old, dir); i < old->n && old->v[i]->parent == dir; i++)
+            add_row(c, &all, dir, old->v[i]->name, old->v[i]->n, old->v[i]->row.ino);
     if (all.n)
         qsort(all.v, all.n, sizeof *all.v, compare_rows);
     for (size_t i = 0; i < all.n; i++) {
@@ -404,16 +448,15 @@ static int set_row(struct carry *c, uint64_t parent, const char *name, size_t n,
     return r == 0 && ino ? names_touched(t, parent, when) : r;
 }
 
-static uint64_t outcome(const struct merge_result *m, const struct merge_row *row, bool *ret_found) {
-    for (size_t i = 0; i < m->n_names; i++) {
-        const struct merge_name *w = &m->names[i];
-        if (w->parent == row->parent && w->n == row->n && !memcmp(w->name, row->name, row->n)) {
-            *ret_found = true;
-            return w->ino;
-        }
-    }
-    *ret_found = false;
-    return 0;
+static int compare_outcome(const void *x, const void *y) {
+    const struct merge_row *a = x;
+    const struct merge_name *b = y;
+    return compare_rows(a, &(struct merge_row){b->parent, b->name, b->n, b->ino});
+}
+
+/* Whether the outcome has the row; it is in the order of rows. */
+static bool has_outcome(const struct merge_result *m, const struct merge_row *row) {
+    return m->n_names && bsearch(row, m->names, m->n_names, sizeof *m->names, compare_outcome);
 }
 
 static int write_names(struct carry *c, const struct merge_result *m) {
@@ -421,9 +464,7 @@ static int write_names(struct carry *c, const struct merge_result *m) {
     int r = 0;
     pending_rows_of(c, &old);
     for (size_t i = 0; i < old.n && r == 0; i++) {
-        bool found;
-        outcome(m, &old.v[i], &found);
-        if (found)
+        if (has_outcome(m, &old.v[i]))
             continue;
         struct row_name theirs;
         r = MIN(0, rows_c_name(c->tree, old.v[i].parent, old.v[i].name, old.v[i].n, &theirs));
@@ -451,11 +492,13 @@ static uint64_t copied_from(const struct merge_result *m, uint64_t ino) {
     return ino;
 }
 
-static const struct merge_inode *find_inode(const struct merge_result *m, uint64_t ino) {
-    for (size_t i = 0; i < m->n_inodes; i++)
-        if (m->inodes[i].ino == ino)
-            return &m->inodes[i];
-    return NULL;
+static int compare_inode(const void *x, const void *y) {
+    uint64_t a = *(const uint64_t *)x, b = ((const struct merge_inode *)y)->ino;
+    return (a > b) - (a < b);
+}
+
+static bool has_inode(const struct merge_result *m, uint64_t ino) {
+    return m->n_inodes && bsearch(&ino, m->inodes, m->n_inodes, sizeof *m->inodes, compare_inode);
 }
 
 /* The merged record with this host's real content where a stand-in was compared. */
@@ -586,7 +629,7 @@ static int write_outcome(struct carry *c, const struct merge_result *m) {
     for (size_t i = 0; i < m->n_aliases && r == 0; i++)
         r = add_alias(t, &m->aliases[i]);
     for (size_t i = 0; i < n && r == 0; i++)
-        if (!find_inode(m, mine[i]))
+        if (!has_inode(m, mine[i]))
             r = drop_inode(c, m, mine[i]);
     if (r == 0)
         r = write_names(c, m);
@@ -633,6 +676,8 @@ static int need_for_outcome(struct carry *c, const struct merge_result *m) {
 
 static void carry_free(struct carry *c) {
     struct seen *s, *next;
+    free(c->by_ino.v);
+    free(c->by_parent.v);
     HASH_ITER(hh, c->seen, s, next) {
         HASH_DEL(c->seen, s);
         record_free(&s->rec);
@@ -647,7 +692,7 @@ static void carry_free(struct carry *c) {
 
 /* write: else only what the merge needs is asked for. */
 static int merge_all(struct tree *t, const struct before *b, bool write) {
-    struct carry c = {.tree = t, .before = b};
+    struct carry c = {.tree = t, .before = b, .by_ino = touched_by(b, ino_of, by_ino), .by_parent = touched_by(b, parent_of, by_parent)};
     struct merge_result m = {0};
     char date[16];
     time_t now = (time_t)(env_now(t->env) / NS_PER_S);

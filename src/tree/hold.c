@@ -187,8 +187,8 @@ static int release_below(struct tree *t, uint64_t dir) {
     return r;
 }
 
-int hold_named(struct tree *t, uint64_t ino, uint32_t type) {
-    if (!t->cfg.names || hold_of(t, ino))
+int hold_named(struct tree *t, uint64_t ino, uint32_t type, uint64_t parent, const char *name, size_t n) {
+    if (!t->cfg.names || hold_until(t, parent, name, n))
         return 0;
     int r = S_ISDIR(type) ? release_below(t, ino) : S_ISREG(type) ? hurry(t, ino) : 0;
     if (r == 0)

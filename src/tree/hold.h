@@ -32,8 +32,8 @@ int hold_release_all(struct tree *) ATTR_WARN_UNUSED;
 uint64_t hold_count(struct tree *);
 /* The local disk is full, and nothing else leaves it: what is held back is uploaded, too. */
 void hold_make_room(struct tree *);
-/* The inode (or what lies in the directory) has got a name: if that is a final one, what waited for it goes on now. */
-int hold_named(struct tree *, uint64_t ino, uint32_t type) ATTR_WARN_UNUSED;
+/* The inode (or what lies in the directory) has got this name: if that is a final one, what waited for it goes on now. Looks at none of its other names. */
+int hold_named(struct tree *, uint64_t ino, uint32_t type, uint64_t parent, const char *name, size_t n) ATTR_WARN_UNUSED;
 /* Lets go what has been held long enough. mono: when to look again, INT64_MAX: never. */
 int64_t hold_expire(struct tree *, int64_t now);
 int64_t hold_next(struct tree *);

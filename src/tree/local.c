@@ -191,7 +191,7 @@ static int drop(struct tree *t, const struct local_row *row) {
     int r = rows_v_set_name(t, row->parent, row->name, row->n, 0, 0, false, now);
     tree_note_entry(t, row->parent, row->name, row->n);
     tree_note_inode(t, row->parent, true);
-    return r < 0 ? r : names_lost(t, row->ino, row->type, now);
+    return r < 0 ? r : names_lost(t, row->ino, row->type, true, now);
 }
 
 int local_move_names(struct tree *t, uint64_t from, uint64_t to) {

@@ -56,9 +56,9 @@ struct merge_pair {
 };
 
 struct merge_result {
-    struct merge_name *names;   /* W: our rows over N (rows that equal N's are left out) */
+    struct merge_name *names;   /* W: our rows over N (rows that equal N's are left out), by (parent, name byte order) */
     size_t n_names;
-    struct merge_inode *inodes; /* I: our records over N, of live inodes only (those that equal N's are left out) */
+    struct merge_inode *inodes; /* I: our records over N, of live inodes only (those that equal N's are left out), by number */
     size_t n_inodes;
     struct merge_pair *aliases; /* M6 "became": number of ours -> what it became */
     size_t n_aliases;

@@ -226,11 +226,11 @@ static int drop_if_equal(struct tree *t, uint64_t ino) {
     return named ? MIN(named, 0) : rows_p_settle(t, ino, &rec, &p);
 }
 
-int names_lost(struct tree *t, uint64_t ino, uint32_t type, int64_t now) {
+int names_lost(struct tree *t, uint64_t ino, uint32_t type, bool pending, int64_t now) {
     CLEANUP_RECORD struct record rec = {0};
     struct row_pending p;
     uint32_t nlink;
-    int r = mark_removed(t, ino);
+    int r = pending ? mark_removed(t, ino) : 0; /* a name of C has been taken from no other */
     if (r == 0)
         r = rows_v_inode(t, ino, &rec, &nlink, &p);
     if (r != 1)
@@ -254,6 +254,11 @@ int names_lost(struct tree *t, uint64_t ino, uint32_t type, int64_t now) {
     HASH_ADD(hh, t->orphans, ino, sizeof o->ino, o);
     file_unnamed(t, ino, &p);
     return 0;
+}
+
+static bool is_pending_name(struct tree *t, uint64_t parent, const char *name, size_t n) {
+    struct row_pending_name p;
+    return rows_p_name(t, parent, name, n, &p) != 0;
 }
 
 static int check_new_name(const char *name, size_t n) {
@@ -365,7 +370,7 @@ static int do_link(struct tree *t, uint64_t ino, uint64_t parent, const char *na
     if (r == 0)
         r = touch_parent(t, parent, local, now);
     if (r == 0)
-        r = hold_named(t, ino, rec.mode);
+        r = hold_named(t, ino, rec.mode, parent, name, n);
     return r == 0 ? get_attr(t, ino, ret) : r;
 }
 
@@ -389,11 +394,11 @@ static int do_remove(struct tree *t, uint64_t parent, const char *name, size_t n
     r = directory ? rows_v_has_child(t, row.ino) : 0;
     if (r != 0)
         return r < 0 ? r : -ENOTEMPTY;
-    bool local = local_is(t, row.ino);
+    bool local = local_is(t, row.ino), pending = is_pending_name(t, parent, name, n);
     r = rows_v_set_name(t, parent, name, n, 0, 0, true, now);
     if (r == 0)
         r = touch_parent(t, parent, local, now);
-    return r == 0 ? names_lost(t, row.ino, row.type, now) : r; /* at last: it changes more than rows */
+    return r == 0 ? names_lost(t, row.ino, row.type, pending, now) : r; /* at last: it changes more than rows */
 }
 
 int names_unlink(struct tree *t, uint64_t parent, const char *name, size_t n) {
@@ -476,7 +481,7 @@ static int turn(struct tree *t, const struct row_name *what, const struct place 
 
 /* It has its new name: the bytes may have waited for it, or must get another key. */
 static int arrived(struct tree *t, const struct row_name *what, const struct place *from, const struct place *to) {
-    int r = hold_named(t, what->ino, what->type);
+    int r = hold_named(t, what->ino, what->type, to->parent, to->name, to->n);
     return r == 0 && S_ISREG(what->type) ? home_moved(t, what->ino, &home_name(from), &home_name(to)) : r;
 }
 
@@ -489,6 +494,7 @@ static int move_times(struct tree *t, const struct place *from, const struct pla
 
 static int move(struct tree *t, const struct place *from, const struct place *to, unsigned flags, int64_t now) {
     bool exchange = flags & RENAME_EXCHANGE, was_local = local_is(t, from->row.ino);
+    bool pending = is_pending_name(t, to->parent, to->name, to->n);
     const struct row_name back = exchange ? to->row : (struct row_name){0};
     int r = turn(t, &from->row, to);
     if (r == 0 && exchange)
@@ -508,7 +514,7 @@ static int move(struct tree *t, const struct place *from, const struct place *to
     if (r == 0 && exchange)
         r = arrived(t, &to->row, to, from);
     if (r == 0 && to->row.ino && !exchange) /* at last: it changes more than rows */
-        r = names_lost(t, to->row.ino, to->row.type, now);
+        r = names_lost(t, to->row.ino, to->row.type, pending, now);
     return r;
 }
 
@@ -654,9 +660,11 @@ void names_forget(struct tree *t, uint64_t ino) {
     tree_unlock(t);
 }
 
-static int pending_name(void *arg, uint64_t parent, const char *name, size_t n) {
-    struct row_pending_name p;
-    return rows_p_name(arg, parent, name, n, &p) == 1 ? -EBUSY : 0;
+static bool has_pending_name(struct tree *t, uint64_t ino) {
+    sqlite3_stmt *s = db_bind(&t->db, STMT_P_NAMES_OF, "i", ino);
+    int r = db_step(s);
+    db_reset(s);
+    return r == 1;
 }
 
 struct ask_area {
@@ -685,7 +693,7 @@ int names_truth(struct tree *t, uint64_t ino, struct truth *ret) {
         *ret = (struct truth){.btime = rec.btime};
         (void)rows_c_inode(t, ino, NULL, NULL, &seq);
         ret->sequence = seq;
-        bool named = rows_v_names_of(t, ino, pending_name, t) == -EBUSY;
+        bool named = has_pending_name(t, ino);
         (void)rows_v_names_of(t, ino, note_area, &(struct ask_area){t, ret});
         ret->state = file_is_stuck(t, ino)            ? FILE_STUCK
                      : p.spool || row_local(&p)       ? FILE_LOCAL

@@ -452,51 +452,69 @@ int rows_v_has_child(struct tree *t, uint64_t dir) {
     return r < 0 ? r : has_row(t, STMT_LIST, dir);
 }
 
-/* Names of an inode, copied out of a statement. */
+/* Names of an inode, copied out of a statement that may be needed again while somebody looks at them. */
 struct name_copy {
     uint64_t parent;
     char *name;
     size_t n;
 };
 
-static int copy_names(struct tree *t, enum statement which, uint64_t ino, struct name_copy **list, size_t *count) {
-    sqlite3_stmt *s = db_bind(&t->db, which, "i", ino);
+/* So many at a time: who wants one does not read all that a file with a hundred thousand links has. */
+#define NAMES_PAGE 32
+
+struct name_page {
+    struct name_copy v[NAMES_PAGE];
+    size_t n;
+};
+
+static void page_free(struct name_page *p) {
+    for (size_t i = 0; i < p->n; i++)
+        free(p->v[i].name);
+    p->n = 0;
+}
+
+/* The names behind the last one of the page, in its place. which: C_NAMES_AFTER or P_NAMES_AFTER. */
+static int page_next(struct tree *t, enum statement which, uint64_t ino, struct name_page *p) {
+    struct name_copy last = {.parent = 0};
+    if (p->n)
+        last = p->v[--p->n]; /* ours now */
+    page_free(p);
+    sqlite3_stmt *s = db_bind(&t->db, which, "iibi", ino, last.parent, last.name, last.n, (int64_t)NAMES_PAGE);
     int r;
     while ((r = db_step(s)) == 1) {
-        *list = xrealloc(*list, (*count + 1) * sizeof **list);
         size_t n = (size_t)sqlite3_column_bytes(s, 1);
-        (*list)[(*count)++] =
-            (struct name_copy){(uint64_t)sqlite3_column_int64(s, 0), xmemdup(sqlite3_column_blob(s, 1), n), n};
+        p->v[p->n++] = (struct name_copy){(uint64_t)sqlite3_column_int64(s, 0), xmemdup(sqlite3_column_blob(s, 1), n), n};
     }
+    free(last.name);
+    return r;
+}
+
+/* Those of one table that are in V: a pending row stands over a confirmed one. */
+static int each_name(struct tree *t, enum statement which, uint64_t ino,
+                     int (*each)(void *arg, uint64_t parent, const char *name, size_t n), void *arg) {
+    struct name_page page = {.n = 0};
+    bool more = true;
+    int r = 0;
+    while (r == 0 && more) {
+        r = page_next(t, which, ino, &page);
+        more = page.n == NAMES_PAGE;
+        for (size_t i = 0; i < page.n && r == 0; i++) {
+            const struct name_copy *c = &page.v[i];
+            struct row_pending_name p;
+            int covered = which == STMT_C_NAMES_AFTER ? rows_p_name(t, c->parent, c->name, c->n, &p) : 0;
+            r = covered ? MIN(covered, 0) : each(arg, c->parent, c->name, c->n);
+        }
+    }
+    page_free(&page);
     return r;
 }
 
 int rows_v_names_of(struct tree *t, uint64_t ino, int (*each)(void *arg, uint64_t parent, const char *name, size_t n),
                     void *arg) {
-    struct name_copy *list = NULL;
-    size_t count = 0, confirmed;
-    struct row_pending_name p;
-    int more = has_more_names(t, ino); /* asked for only if these are not enough */
-    int r = more < 0 ? more : copy_names(t, STMT_C_NAMES_OF, ino, &list, &count);
-    confirmed = count;
+    int r = each_name(t, STMT_C_NAMES_AFTER, ino, each, arg);
     if (r == 0)
-        r = copy_names(t, STMT_P_NAMES_OF, ino, &list, &count);
-    for (size_t i = 0; i < count && r == 0; i++) {
-        if (i < confirmed) { /* a pending row stands over it */
-            r = rows_p_name(t, list[i].parent, list[i].name, list[i].n, &p);
-            if (r != 0) {
-                r = MIN(r, 0);
-                continue;
-            }
-        }
-        r = each(arg, list[i].parent, list[i].name, list[i].n);
-    }
-    if (r == 0 && more)
-        r = fault_need_inode(t, ino);
-    for (size_t i = 0; i < count; i++)
-        free(list[i].name);
-    free(list);
-    return r;
+        r = each_name(t, STMT_P_NAMES_AFTER, ino, each, arg);
+    return r == 0 ? rows_c_names_here(t, ino) : r; /* more are asked for only if these were not enough */
 }
 
 static int first_parent(void *arg, uint64_t parent, const char *name, size_t n) {

@@ -105,7 +105,8 @@ int rows_v_set_name(struct tree *, uint64_t parent, const char *name, size_t n, 
 /* Drops the P row if it equals C's by now; else its `since` becomes at least op + 1. */
 int rows_p_prune_name(struct tree *, uint64_t parent, const char *name, size_t n, uint64_t op) ATTR_WARN_UNUSED;
 int rows_v_has_child(struct tree *, uint64_t dir) ATTR_WARN_UNUSED;
-/* Calls each for every row of V that names ino, until it does not return 0; rows are copied first, so each may change them. -EINPROGRESS comes after those that are here. */
+/* Calls each for every row of V that names ino, until it does not return 0; it may use any statement, but change no names. It costs as much as the names that are looked at: an inode may have a
+ * million. -EINPROGRESS comes after those that are here. */
 int rows_v_names_of(struct tree *, uint64_t ino, int (*each)(void *arg, uint64_t parent, const char *name, size_t n), void *arg);
 /* The directory above; *ret 0: none. */
 int rows_v_parent(struct tree *, uint64_t dir, uint64_t *ret) ATTR_WARN_UNUSED;

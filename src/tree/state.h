@@ -363,8 +363,8 @@ void settle_follow(struct file *from, struct file *to);
 /* names.c */
 /* A name of the directory has changed at this time. In a transaction. */
 int names_touched(struct tree *, uint64_t dir, int64_t when) ATTR_WARN_UNUSED;
-/* The view has taken a name from this inode: with the last one it leaves the view. In a transaction. */
-int names_lost(struct tree *, uint64_t ino, uint32_t type, int64_t now) ATTR_WARN_UNUSED;
+/* The view has taken a name from this inode: with the last one it leaves the view. pending: the name was a pending row. In a transaction. */
+int names_lost(struct tree *, uint64_t ino, uint32_t type, bool pending, int64_t now) ATTR_WARN_UNUSED;
 
 /* file.c */
 /* What an open file with bytes in the spool knows better than its record. Under the lock; false: nothing. */
