@@ -3,10 +3,13 @@
  * Makes a volume of many names in a directory bucket, fast: writes the journal itself, as one writer would
  * have that made them in depth-first order. All files have the same content.
  *
- *     many new BUCKET KEYFILE NAMES               after `assetfs init`: NAMES names, 50 files a directory;
- * above 1,000,000 one directory has 100,000 of them many touch BUCKET KEYFILE TREEDB COUNT N    COUNT files
- * that TREEDB (of an unmounted host, at the head) has get another mtime, N in an entry many base TREEDB FILE
- * makes a base of it, unsealed: prints "MICROSECONDS PEAK-KIB BYTES"
+ *     many new BUCKET KEYFILE NAMES [TREEDB]      after `assetfs init`: NAMES names, 50 files a directory;
+ *                     above 1,000,000 one directory has 100,000 of them. TREEDB (of a host that has
+ *                     mounted what init made, and nothing else) gets the rows that a replay would give it
+ *     many touch BUCKET KEYFILE TREEDB COUNT N    COUNT files that TREEDB (of an unmounted host, at the
+ *                     head) has get another mtime, N in an entry
+ *     many base TREEDB FILE                       makes a base of it, unsealed: prints "MICROSECONDS
+ *                     PEAK-KIB BYTES"
  *
  * `new` and `touch` print "ENTRIES BYTES" of what they put.
  */
@@ -44,6 +47,8 @@ struct volume {
     struct set_digest built_on;
     size_t cap, room; /* changes; bytes of them so far */
     uint64_t entries, bytes;
+    struct db *rows; /* of a host that knows all of it; or NULL */
+    uint64_t files, file_bytes;
 };
 
 static void die(const char *what, int err) {
@@ -133,12 +138,60 @@ static void put_entry(struct volume *v) {
     v->room = v->cap = 0;
 }
 
+/* The rows of a host. Which objects are there it finds out by itself. */
+
+static void open_rows(struct volume *v, struct db *db, const char *path) {
+    must(path, db_open(db, path));
+    if (db_meta_int(db, "seq", 0) != 1)
+        die("TREEDB is not at entry 1", -EINVAL);
+    if (sqlite3_exec(db->sql, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=OFF; PRAGMA journal_mode=OFF",
+                     NULL, NULL, NULL) != SQLITE_OK)
+        die(path, -EIO);
+    v->rows = db;
+    v->files = (uint64_t)db_meta_int(db, "total_files", 0);
+    must(path, db_begin(db));
+}
+
+static void close_rows(struct volume *v) {
+    uint8_t set[SET_DIGEST_SIZE];
+    struct db *db = v->rows;
+    if (!db)
+        return;
+    set_digest_store(&v->set, set);
+    must("tree.db", db_meta_set_int(db, "seq", (int64_t)v->seq));
+    must("tree.db", db_meta_set_bytes(db, "head_hash", v->head, DIGEST_SIZE));
+    must("tree.db", db_meta_set_bytes(db, "set", set, sizeof set));
+    must("tree.db", db_meta_set_int(db, "total_files", (int64_t)v->files));
+    must("tree.db", db_meta_set_int(db, "total_bytes", (int64_t)v->file_bytes));
+    must("tree.db", db_commit(db));
+    db_close(db);
+}
+
+static void note_rows(struct volume *v, const struct name_edit *e, const struct record *rec) {
+    CLEANUP_BUF struct buf b = BUF_INIT(RECORD_MAX);
+    bool dir = S_ISDIR(rec->mode);
+    if (!v->rows)
+        return;
+    v->files++;
+    v->file_bytes += rec->size;
+    record_encode(rec, &b);
+    must("tree.db", db_run(v->rows, STMT_C_INODE_SET, "ibii", e->now, b.data, b.len, (int64_t)(dir ? 2 : 1),
+                           v->seq + 1));
+    must("tree.db", db_run(v->rows, STMT_C_NAME_SET, "ibii", e->parent, e->name, e->n, e->now,
+                           (int64_t)(rec->mode & S_IFMT)));
+    if (dir)
+        must("tree.db", db_run(v->rows, STMT_C_LINK, "ii", e->parent, (int64_t)1));
+}
+
 static void claim_session(struct volume *v) {
     v->entry.session = 0;
     v->entry.host = xstrdup("many");
     v->entry.user = xstrdup("many");
     RAND_bytes(v->entry.nonce, NONCE_SIZE);
     add_session(&v->set, SESSION, "many", v->entry.nonce);
+    if (v->rows)
+        must("tree.db", db_run(v->rows, STMT_C_SESSION_SET, "itb", (uint64_t)SESSION, "many", v->entry.nonce,
+                               (size_t)NONCE_SIZE));
     put_entry(v);
 }
 
@@ -203,6 +256,7 @@ static uint64_t make(struct volume *v, uint64_t parent, bool directory, const ch
         file_record(ino, &c.inodes->rec);
     add_name(&v->set, c.names);
     count_inode(&v->set, ino, &c.inodes->rec, true);
+    note_rows(v, c.names, &c.inodes->rec);
     add_change(v, &c, SIZE_MAX);
     return ino;
 }
@@ -341,7 +395,7 @@ static void make_base(const char *from, const char *path) {
 }
 
 static int usage(void) {
-    fputs("usage: many new BUCKET KEYFILE NAMES | touch BUCKET KEYFILE TREEDB COUNT N | base TREEDB FILE\n",
+    fputs("usage: many new BUCKET KEYFILE NAMES [TREEDB] | touch BUCKET KEYFILE TREEDB COUNT N | base TREEDB FILE\n",
           stderr);
     return 2;
 }
@@ -349,17 +403,22 @@ static int usage(void) {
 int main(int argc, char **argv) {
     if (argc == 4 && !strcmp(argv[1], "base"))
         return make_base(argv[2], argv[3]), 0;
-    bool new = argc == 5 && !strcmp(argv[1], "new");
+    bool new = (argc == 5 || argc == 6) && !strcmp(argv[1], "new");
     if (!new && !(argc == 7 && !strcmp(argv[1], "touch")))
         return usage();
     struct volume v = {.bucket = argv[2], .keys = keyring_new(), .entry = {.session = SESSION}};
     uint8_t key[SEAL_KEY_SIZE];
     must(argv[3], volume_key_load(argv[3], key));
     keyring_add(v.keys, key);
-    if (new)
+    struct db db;
+    if (new) {
+        if (argc == 6)
+            open_rows(&v, &db, argv[5]);
         make_new(&v, strtoull(argv[4], NULL, 10));
-    else
+        close_rows(&v);
+    } else {
         make_touch(&v, argv[4], strtoull(argv[5], NULL, 10), strtoull(argv[6], NULL, 10));
+    }
     printf("%" PRIu64 " %" PRIu64 "\n", v.entries, v.bytes);
     keyring_free(v.keys);
     return 0;
