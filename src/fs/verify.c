@@ -9,6 +9,7 @@
 #include "fs/volume.h"
 #include "tree/tree.h"
 #include <errno.h>
+#include <uthash.h>
 #include <utlist.h>
 
 #define WORKERS 4
@@ -38,6 +39,7 @@ struct verify {
     int start_err;
     struct one *ones; /* contents under way */
     unsigned n_ones;
+    struct one *wrong; /* those of this run that are: told once, however many files have them */
 };
 
 void verify_result_free(struct verify_result *r) {
@@ -231,7 +233,13 @@ struct one {
     struct verify *verify;
     struct verify_list *list;
     struct content *content;
+    UT_hash_handle hh; /* in verify.wrong, by content id */
 };
+
+static void one_free(struct one *o) {
+    content_unref(o->content);
+    free(o);
+}
 
 static void note_result(struct verify *v, struct content *c, int err, const char *why) {
     struct verify_result *ret = v->result;
@@ -252,13 +260,23 @@ static void content_done(void *arg, int err, const char *why) {
     struct verify *v = o->verify;
     SCOPE_LOCK(&v->mutex);
     note_result(v, o->content, err, why);
-    if (err == 0)
-        verify_list_add(o->list, o->content);
     DL_DELETE(v->ones, o);
     v->n_ones--;
     pthread_cond_signal(&v->changed);
-    content_unref(o->content);
-    free(o);
+    if (err < 0) {
+        HASH_ADD(hh, v->wrong, content->id, DIGEST_SIZE, o);
+        return;
+    }
+    verify_list_add(o->list, o->content);
+    one_free(o);
+}
+
+static void forget_wrong(struct verify *v) {
+    struct one *o, *next;
+    HASH_ITER (hh, v->wrong, o, next) {
+        HASH_DEL(v->wrong, o);
+        one_free(o);
+    }
 }
 
 /* Those that are below the share: by their digests, which are as good as random. */
@@ -267,13 +285,23 @@ static bool is_chosen(const struct verify *v, const struct content *c) {
     return v->request->share >= 1 || first < v->request->share * 4294967296.0;
 }
 
+static bool is_same(const struct one *o, const struct content *c) {
+    return o && content_same(o->content, c) && !strcmp(o->content->key, c->key);
+}
+
 /* Several files may have one object. */
 static bool is_under_way(const struct verify *v, const struct content *c) {
     const struct one *o;
     DL_FOREACH (v->ones, o)
-        if (content_same(o->content, c) && !strcmp(o->content->key, c->key))
+        if (is_same(o, c))
             return true;
     return false;
+}
+
+static bool is_wrong(const struct verify *v, const struct content *c) {
+    struct one *o;
+    HASH_FIND(hh, v->wrong, c->id, DIGEST_SIZE, o);
+    return is_same(o, c);
 }
 
 static void begin_one(struct verify *v, const struct scrub_config *config, struct verify_list *list, struct content *c) {
@@ -303,7 +331,7 @@ static int check_contents(struct verify *v) {
     while ((r = verify_list_next(list, &c, &seen)) == 1) {
         if (is_chosen(v, c) && verify_list_has(list, c))
             v->result->contents_before++;
-        else if (is_chosen(v, c) && !is_under_way(v, c))
+        else if (is_chosen(v, c) && !is_under_way(v, c) && !is_wrong(v, c))
             begin_one(v, &config, list, c);
         content_unref(c);
         while (v->n_ones >= PARALLEL)
@@ -314,6 +342,7 @@ static int check_contents(struct verify *v) {
         pause_a_while(v);
         show_content(v, seen);
     }
+    forget_wrong(v);
     pthread_mutex_unlock(&v->mutex);
     if (r < 0)
         buf_printf(v->why, "%s cannot be read: %s", v->state.path, strerror(-r));

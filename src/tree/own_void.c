@@ -57,18 +57,38 @@ static void base_of(const struct inode_edit *e, const struct record *right, stru
     content_unref(content.content);
 }
 
-/* Whether the view has its row over C. A file that stays on this host is not meant. */
-static int is_pending(struct tree *t, uint64_t ino) {
-    return rows_p_inode(t, ino, NULL, NULL);
+/* 1: the right tree has the same row, as a query of two numbers or a number and a name says. */
+static int is_same(struct tree *t, const char *query, uint64_t first, const struct name_edit *name, uint64_t ino) {
+    sqlite3_stmt *s = NULL;
+    if (sqlite3_prepare_v2(t->db.sql, query, -1, &s, NULL) != SQLITE_OK)
+        return db_errno(&t->db);
+    sqlite3_bind_int64(s, 1, (sqlite3_int64)first);
+    if (name)
+        sqlite3_bind_blob(s, 2, name->name, (int)name->n, SQLITE_STATIC);
+    int rc = sqlite3_step(s);
+    uint64_t found = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(s, 0) : 0;
+    sqlite3_finalize(s);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? found == ino : db_errno(&t->db);
+}
+
+static int is_same_name(struct tree *t, const struct name_edit *e, uint64_t ino) {
+    return is_same(t, "SELECT ino FROM fresh.c_name WHERE parent = ?1 AND name = ?2", e->parent, e, ino);
+}
+
+static int is_same_inode(struct tree *t, uint64_t ino) {
+    return is_same(t, "SELECT f.ino FROM fresh.c_inode f JOIN main.c_inode c ON c.ino = f.ino AND c.rec = f.rec WHERE f.ino = ?1", ino, NULL, ino);
 }
 
 static int keep_inode(struct tree *t, const struct inode_edit *e, const struct record *right, struct before *b, struct own_kept *ret) {
     CLEANUP_RECORD struct record view = {0}, base = {0};
     if (before_find_inode(b, e->ino))
         return 0; /* an earlier change has it: its base counts */
-    int r = rows_c_inode(t, e->ino, &view, NULL, NULL), pending = is_pending(t, e->ino);
+    int r = rows_c_inode(t, e->ino, &view, NULL, NULL), pending = rows_p_inode(t, e->ino, NULL, NULL);
     if (r < 0 || pending < 0 || (r == 0 && pending == 0))
         return MIN(MIN(r, pending), 0); /* it has gone since */
+    r = is_same_inode(t, e->ino);
+    if (r != 0)
+        return MIN(r, 0);
     if (e->was == WAS_NEW || e->was == WAS_BACK) {
         before_keep_inode(b, e->ino, false, NULL);
     } else {
@@ -83,19 +103,6 @@ static int keep_inode(struct tree *t, const struct inode_edit *e, const struct r
     return 0;
 }
 
-/* 1: the right tree has in this row what this one has. */
-static int is_same_name(struct tree *t, const struct name_edit *e, const struct row_name *row) {
-    sqlite3_stmt *s = NULL;
-    if (sqlite3_prepare_v2(t->db.sql, "SELECT ino FROM fresh.c_name WHERE parent = ?1 AND name = ?2", -1, &s, NULL) != SQLITE_OK)
-        return db_errno(&t->db);
-    sqlite3_bind_int64(s, 1, (sqlite3_int64)e->parent);
-    sqlite3_bind_blob(s, 2, e->name, (int)e->n, SQLITE_STATIC);
-    int rc = sqlite3_step(s);
-    uint64_t ino = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(s, 0) : 0;
-    sqlite3_finalize(s);
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? ino == row->ino : db_errno(&t->db);
-}
-
 static int keep_name(struct tree *t, const struct name_edit *e, struct before *b, struct own_kept *ret) {
     struct row_name row, was = {.ino = e->was};
     struct row_pending_name p;
@@ -105,7 +112,7 @@ static int keep_name(struct tree *t, const struct name_edit *e, struct before *b
     int r = rows_c_name(t, e->parent, e->name, e->n, &row), pending = rows_p_name(t, e->parent, e->name, e->n, &p);
     if (r < 0 || pending < 0)
         return MIN(r, pending);
-    r = pending ? 0 : is_same_name(t, e, &row);
+    r = is_same_name(t, e, row.ino);
     if (r != 0)
         return MIN(r, 0);
     if (row.ino && !pending && (r = rows_c_inode(t, row.ino, NULL, NULL, NULL)) != 1)

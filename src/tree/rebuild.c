@@ -232,15 +232,15 @@ static void choose_older(struct rebuild *b) {
     choose(b);
 }
 
-/* Under the lock: the tree is what it should be, so others are wrong, and hear of it. */
-static void finish_well(struct rebuild *b) {
+/* Under the lock: the tree is what it should be, so others are wrong, and hear of it. proven: from entry 1, or this is all that can be known. */
+static void finish_well(struct rebuild *b, bool proven) {
     struct tree *t = b->tree;
     t->well_at = env_mono(t->env);
-    if (b->why == REBUILD_REFUSED)
+    if (proven)
         dispute_proven(t);
-    else if (!b->ours)
+    if (b->why == REBUILD_SUSPECT && !b->ours)
         dispute_object(t);
-    else
+    else if (b->ours)
         tree_stop(t, "changes of this host in journal entry %" PRIu64 " did not apply; this is a bug in assetfs. Nothing is lost: what was written is in %s/spool", t->seq, t->cfg.dir);
 }
 
@@ -261,7 +261,7 @@ static void give_up_beginning(struct rebuild *b, int err, const char *why) {
         end(b);
     } else if (b->as_here || (b->why == REBUILD_SUSPECT && !b->ours && !b->unreadable)) { /* as sure as one can be */
         log_warning("the journal cannot be applied from entry 1 to see whether this host is wrong: entry %" PRIu64 ": %s; it goes on with the tree it has", at, why);
-        finish_well(b);
+        finish_well(b, b->as_here);
         end(b);
     } else {
         tree_stop(t, "journal entry %" PRIu64 " %s, and the journal cannot be applied anew to see why: entry %" PRIu64 ": %s", b->why == REBUILD_REFUSED ? t->seq + 1 : t->seq,
@@ -402,7 +402,7 @@ static int finish_refused(struct rebuild *b) {
                      "not committed stays queued",
                   t->seq, t->seq + 1, b->host);
     } else if (!agrees && is_as_here(b)) {
-        finish_well(b);
+        finish_well(b, true);
     } else {
         int r = take_place(b);
         return r == -EINPROGRESS ? r : 0;
@@ -416,7 +416,7 @@ static int finish_other(struct rebuild *b) {
     bool well = b->why == REBUILD_SUSPECT && !b->unreadable && is_as_here(b);
     int r = 0;
     if (well)
-        finish_well(b);
+        finish_well(b, !b->ref.seq);
     else
         r = take_place(b);
     if (r == 0 && b->unreadable)

@@ -112,6 +112,17 @@ static void text_counts_what_is_left(void **state) {
     assert_has(text, "a.txt: refused");
 }
 
+static void another_hosts_damage_is_told(void **state) {
+    (void)state;
+    struct fs_status s = sample();
+    CLEANUP_FREE char *before = json_of(&s);
+    assert_has(before, "\"damaged_writer\":null");
+    s.tree.damaged = (char *)"journal entry 5 by anna";
+    CLEANUP_FREE char *json = json_of(&s), *text = text_of(&s);
+    assert_has(json, "\"damaged_writer\":\"journal entry 5 by anna\"");
+    assert_has(text, "DAMAGED      journal entry 5 by anna");
+}
+
 static void text_says_offline_with_its_reason(void **state) {
     (void)state;
     struct fs_status s = sample();
@@ -140,6 +151,7 @@ int main(void) {
         cmocka_unit_test(json_has_null_where_nothing_is_known),
         cmocka_unit_test(text_says_that_all_is_durable),
         cmocka_unit_test(text_counts_what_is_left),
+        cmocka_unit_test(another_hosts_damage_is_told),
         cmocka_unit_test(text_says_offline_with_its_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
