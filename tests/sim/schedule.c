@@ -83,7 +83,7 @@ void run_schedule(uint64_t seed, const struct how *how, struct world *totals) {
     w->clones = chance(w, 300) ? 300 : 0;
     w->rules = chance(w, 300) ? name_rules_new(".tmp*", "l:l.*") : NULL;
     w->one_machine = w->clones && chance(w, 500);
-    w->damages = seed % 5 == 4 && !w->clones && !lazy_is_on();
+    w->damages = seed % 20 == 4 && !w->clones && !lazy_is_on();
     w->n_hosts = hosts_of(w, how, steps);
     for (unsigned i = 0; i < w->n_hosts; i++) {
         struct host *h = &w->hosts[i];

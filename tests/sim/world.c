@@ -87,9 +87,17 @@ static void run_sql(struct world *w, struct host *h, const char *sql) {
         failed(w, "%s: %s: %s", h->label, sql, sqlite3_errmsg(h->life->box->tree->db.sql));
 }
 
+/* What is pending has no other copy than the local state: names are lost only where nothing is. */
+static bool has_unsaid(const struct host *h) {
+    bool open = h->life->box->tree->pending_rows > 0;
+    for (size_t i = 0; i < HANDLES; i++)
+        open |= h->life->handles[i].opened || h->life->handles[i].busy;
+    return open;
+}
+
 void damage_state(struct world *w, struct host *h) {
     struct tree *t = h->life->box->tree;
-    if (chance(w, 300)) {
+    if (chance(w, 300) || has_unsaid(h)) {
         say(w, h, "its digest goes bad");
         t->set.w[below(w, ARRAY_SIZE(t->set.w))] ^= 1;
     } else {
