@@ -46,6 +46,26 @@ static void giving_back_what_was_never_given_changes_nothing(void **state) {
     lookups_free(l);
 }
 
+/* A byte counts most of them. */
+static void very_many_replies_are_counted(void **state) {
+    (void)state;
+    struct lookups *l = lookups_new();
+    for (unsigned inos = 5; inos <= 6; inos++)
+        for (unsigned i = 0; i < 100000 + inos; i++)
+            lookups_add(l, inos);
+    assert_false(lookups_sub(l, 5, 99750));
+    for (unsigned i = 0; i < 254; i++)
+        assert_false(lookups_sub(l, 5, 1));
+    assert_true(lookups_sub(l, 5, 1));
+    assert_false(lookups_has(l, 5));
+    assert_false(lookups_sub(l, 6, 100005));
+    lookups_add(l, 6);
+    assert_true(lookups_sub(l, 6, 2));
+    lookups_add(l, 5);
+    assert_true(lookups_sub(l, 5, 1000000));
+    lookups_free(l);
+}
+
 /* Against a plain array, with numbers that lie close together and far apart, while the table grows and shrinks. */
 static void counts_are_right_while_many_come_and_go(void **state) {
     enum { N = 5000 };
@@ -93,6 +113,7 @@ int main(void) {
         cmocka_unit_test(an_inode_may_be_learnt_again),
         cmocka_unit_test(the_root_is_always_known),
         cmocka_unit_test(giving_back_what_was_never_given_changes_nothing),
+        cmocka_unit_test(very_many_replies_are_counted),
         cmocka_unit_test(counts_are_right_while_many_come_and_go),
         cmocka_unit_test(the_list_has_the_root_first_and_each_once),
     };
