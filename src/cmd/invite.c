@@ -27,10 +27,11 @@ static int write_file(const char *path, const struct buf *text) {
 }
 
 static void tell(const struct options *o, const char *path) {
+    const char *more = o->cdn_key_file ? "-o cdn_key_file=FILE " : o->sse_c_key_file ? "-o sse_c_key_file=FILE " : "";
     printf("The invitation is in %s. It has the volume's keys: bring it to the other machine in a way that nobody else can read, and delete it. There:\n\n"
-           "    assetfs join %s MOUNTPOINT\n\n"
+           "    assetfs join %s%s MOUNTPOINT\n\n"
            "It has no keys of AWS, and no files of this host%s.\n",
-           path, path, o->cdn_key_file || o->sse_c_key_file || o->cdn_header ? ": cdn_key_file, sse_c_key_file and cdn_header are to be given there" : "");
+           path, more, path, o->cdn_key_file || o->sse_c_key_file || o->cdn_header ? ": cdn_key_file, sse_c_key_file and cdn_header are to be brought there, and given after -o" : "");
 }
 
 static int invite(const struct options *o, const char *path) {

@@ -17,8 +17,12 @@
 
 #define KEYS_MAX 64
 
+/* What an invitation has nothing of, being this host's own. */
+static const char *const own[] = {"cdn_key_file", "cdn_key_id", "cdn_header", "sse_c_key_file", "profile"};
+
 struct join {
     const char *path;
+    const char *list; /* of -o; NULL: none */
     struct buf text;
     char *name;
     struct options opt;
@@ -34,6 +38,42 @@ static int complain(struct join *j, int err, const char *what) {
     return STATUS_FAILED;
 }
 
+/* Only what is taken over: true. */
+static bool is_own(const char *list, struct buf *why) {
+    while (*list) {
+        size_t n = strcspn(list, "=,"), i = 0;
+        while (i < ARRAY_SIZE(own) && !(strlen(own[i]) == n && !strncmp(list, own[i], n)))
+            i++;
+        if (i == ARRAY_SIZE(own)) {
+            buf_printf(why, "%.*s is not for join, which takes cdn_key_file, cdn_key_id, cdn_header, sse_c_key_file and profile: write it into the configuration afterwards", (int)MIN(n, 100), list);
+            return false;
+        }
+        while (*list && *list != ',')
+            list += *list == '\\' && list[1] ? 2 : 1;
+        list += *list == ',';
+    }
+    return true;
+}
+
+static void own_lines(const struct options *o, struct buf *conf) {
+    const char *const values[ARRAY_SIZE(own)] = {o->cdn_key_file, o->cdn_key_id && *o->cdn_key_id == '/' ? o->cdn_key_id : NULL, o->cdn_header, o->sse_c_key_file, o->profile};
+    for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+        if (values[i])
+            buf_printf(conf, "%s = %s\n", own[i], values[i]);
+}
+
+/* With what this host has of its own. */
+static int complete(struct join *j) {
+    int r = 0;
+    if (j->list)
+        r = is_own(j->list, &j->why) ? options_set_list(&j->opt, j->list, &j->why) : -EINVAL;
+    if (r == 0 && j->opt.cdn_key_id && !j->opt.cdn_key_file) {
+        buf_printf(&j->why, "reads of this volume are signed with a private key of the CDN, which no invitation has: bring its file here as well, and run assetfs join -o cdn_key_file=FILE %s", j->path);
+        r = -EINVAL;
+    }
+    return r < 0 ? r : options_check(&j->opt, &j->why);
+}
+
 static int read_invitation(struct join *j) {
     struct stat st;
     int r = file_load(j->path, &j->text);
@@ -42,7 +82,7 @@ static int read_invitation(struct join *j) {
     if (r == 0)
         r = options_load(&j->opt, j->path, j->name, &j->why);
     if (r == 0)
-        r = options_check(&j->opt, &j->why);
+        r = complete(j);
     if (r == 0)
         r = MIN(invitation_ca(buf_str(&j->text), &j->ca, &j->why), 0);
     if (r < 0)
@@ -100,6 +140,8 @@ static int append_section(struct join *j, const char *path, const char *ca_path)
         buf_append_str(&conf, conf.data[conf.len - 1] == '\n' ? "\n" : "\n\n");
     if (r == 0)
         invitation_section(&j->opt, j->name, &conf);
+    if (r == 0)
+        own_lines(&j->opt, &conf);
     if (r == 0 && j->ca.len)
         buf_printf(&conf, "ca_file = %s\n", ca_path);
     if (r == 0)
@@ -115,7 +157,7 @@ static int compare(struct join *j, const struct options *there, const char *ca_p
         buf_printf(&j->why, "the configuration has another volume %s, %s: give the section in %s another name", j->name, there->url, j->path);
         return -EEXIST;
     }
-    printf("The volume %s stands in the configuration already\n", j->name);
+    printf("The volume %s stands in the configuration already%s\n", j->name, j->list ? ", and is left as it is there: -o changes nothing" : "");
     return j->ca.len && there->ca_file && !strcmp(there->ca_file, ca_path) ? save_ca(j, ca_path) : 0;
 }
 
@@ -188,8 +230,8 @@ static int mount_it(struct join *j, const char *mountpoint) {
     return status;
 }
 
-static int join_volume(const char *path, const char *mountpoint) {
-    struct join j = {.path = path, .text = BUF_INIT(INVITATION_MAX), .ca = BUF_INIT(INVITATION_MAX), .why = BUF_INIT(65536)};
+static int join_volume(const char *path, const char *list, const char *mountpoint) {
+    struct join j = {.path = path, .list = list, .text = BUF_INIT(INVITATION_MAX), .ca = BUF_INIT(INVITATION_MAX), .why = BUF_INIT(65536)};
     options_init(&j.opt);
     int status = read_invitation(&j);
     if (status == STATUS_DONE)
@@ -214,15 +256,23 @@ static int join_volume(const char *path, const char *mountpoint) {
 }
 
 static int run_join(int argc, char **argv) {
-    if (argc < 2 || argc > 3 || argv[1][0] == '-')
+    const char *list = NULL;
+    for (int c; (c = getopt(argc, argv, "o:")) != -1;) {
+        if (c == '?')
+            return command_usage_error(&cmd_join, NULL);
+        list = optarg;
+    }
+    int n = argc - optind;
+    if (n < 1 || n > 2)
         return command_usage_error(&cmd_join, "expected the FILE of an invitation, and perhaps a MOUNTPOINT");
-    return join_volume(argv[1], argc == 3 ? argv[2] : NULL);
+    return join_volume(argv[optind], list, n == 2 ? argv[optind + 1] : NULL);
 }
 
 const struct command cmd_join = {
     .name = "join",
-    .usage = "FILE [MOUNTPOINT]",
+    .usage = "[-o OPTION,...] FILE [MOUNTPOINT]",
     .summary = "set this machine up for a volume, with the file that \"assetfs invite\" wrote",
-    .help = "The volume's keys and its section of the configuration are saved for this user; with a MOUNTPOINT it is mounted as well.\n",
+    .help = "The volume's keys and its section of the configuration are saved for this user; with a MOUNTPOINT it is mounted as well.\n"
+            "  -o OPTION,...  what is this machine's own: cdn_key_file, cdn_key_id, cdn_header, sse_c_key_file, profile\n",
     .run = run_join,
 };

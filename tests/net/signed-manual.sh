@@ -49,6 +49,31 @@ cp "$rsa"/* /etc/assetfs/cdn/
 signer remove K2JCJMDEHXQW5F >/dev/null
 signer add K2JCJMDEHXQW5F=/etc/assetfs/cdn/public_key.pem >/dev/null
 
+# Another machine: it needs the key as well.
+cd "$TMP"
+mount -t tmpfs none /srv
+cleanup_fn 'umount -l /srv'
+mkdir -p /srv/pictures
+sed "s|^cdn = .*|cdn = $CDN|" "$XDG_CONFIG_HOME/assetfs/assetfs.conf" >"$TMP/conf"
+printf '%s\n' "endpoint = $S3" 'path_style = yes' >>"$TMP/conf"
+cp "$TMP/conf" "$XDG_CONFIG_HOME/assetfs/assetfs.conf"
+run_example invite
+grep -q 'assetfs join -o cdn_key_file=FILE pictures.invitation MOUNTPOINT' "$TMP/out" || fail "invite: $(cat "$TMP/out")"
+mv "$XDG_CONFIG_HOME" "$TMP/config-here"
+expect 1 "$ASSETFS" join pictures.invitation
+says 'run assetfs join -o cdn_key_file=FILE pictures.invitation'
+[ ! -e "$XDG_CONFIG_HOME" ] || fail "something was saved: $(ls -R "$XDG_CONFIG_HOME")"
+expect 1 "$ASSETFS" join -o cdn_key_file=/etc/assetfs/cdn/private_key.pem,cache_size=1G pictures.invitation
+says 'cache_size is not for join'
+lose_local_state
+cleanup_fn 'fusermount3 -uzq /srv/pictures'
+run_example join-signed
+equals "$(cat /srv/pictures/2026/stand.jpg)" stand
+"$ASSETFS" umount /srv/pictures
+grep -qx 'cdn_key_file = /etc/assetfs/cdn/private_key.pem' "$XDG_CONFIG_HOME/assetfs/assetfs.conf" || fail "not in the section"
+rm -r "$XDG_CONFIG_HOME"
+mv "$TMP/config-here" "$XDG_CONFIG_HOME"
+
 mkdir -p /run/secrets/cdn
 mv /etc/assetfs/cdn/private_key.pem /run/secrets/cdn/
 echo K2JCJMDEHXQW5F >/run/secrets/cdn/key_id

@@ -63,7 +63,7 @@ diff -u "$TMP/generated-refusals" "$TMP/manual-refusals" >&2 || fail "the refusa
 # Every option is in --help, and taken by both parsers.
 "$ASSETFS" mount --help >"$TMP/help"
 "$ASSETFS" help init >"$TMP/help-init"
-sed -n 's/^\.It Cm \([a-z_]*\)\( Ns = Ns Ar \)\{0,1\}\(.*\)$/\1 \3/p' "$TMP/generated" >"$TMP/options"
+sed -n 's/^\.It Cm \([a-z0-9_]*\)\( Ns = Ns Ar \)\{0,1\}\(.*\)$/\1 \3/p' "$TMP/generated" >"$TMP/options"
 count=0
 while read -r name arg; do
     count=$((count + 1))
@@ -78,7 +78,7 @@ done <"$TMP/options"
 [ "$count" -ge 15 ] || fail "only $count options were found"
 
 # ... and --help has no others.
-in_help=$(grep -Ec '^  [a-z_]+(=[^ ]+)?( |$)' "$TMP/help")
+in_help=$(grep -Ec '^  [a-z0-9_]+(=[^ ]+)?( |$)' "$TMP/help")
 [ "$in_help" -eq "$count" ] || fail "$in_help options in --help, $count in the manual"
 
 # What is not in the list is refused by both.
