@@ -32,8 +32,8 @@
 /* A witness this old does not allow a commit: the bucket might have gone backwards meanwhile. */
 #define WITNESS_AGE(t) (2 * (t)->cfg.poll_ns + NS_PER_S)
 /* But where the journal cannot be read just now, and the bucket takes puts, one of this age is enough: If-None-Match tells by itself whether the number is free, and only who finds it
- * taken has to read. That a bucket is restored to an older state while nobody can read it, and within this time, is the risk that is taken: the entry would not chain, and hosts stop before it. Each
- * own entry is a new witness. */
+ * taken has to read. Each own entry is a new witness. That a bucket is restored to an older state while nobody can read it is found out later: follow.c asks for the entry before those (the anchor), and this host stops
+ * there, with what it has. Hosts that come anew to the restored bucket would stop before such entries, for they do not chain. */
 #define BLIND_AGE_NS (3600 * NS_PER_S)
 /* An answer that takes longer is not waited for. */
 #define READ_PATIENCE_NS (2 * NS_PER_S)

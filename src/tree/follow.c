@@ -5,6 +5,9 @@
  *
  * A witness out of a cache proves nothing: then older entries are asked for, one at a poll, which the cache may not hold; until one comes from the bucket itself the head is unproven. A newest entry that
  * reads as absent may be a cache's memory of the time before it was put: the bucket has gone backwards only if that outlasts what caches remember (store.absence_ns).
+ *
+ * Entries that were put since then, by this host or others, may stand on a gap: the bucket was restored to an older state, and who wrote did not see it (commit.c). So the newest entry of before, the anchor, is
+ * asked for once, too, when the end of the journal is reached again.
  */
 #include "base/log.h"
 #include "net/retry.h"
@@ -35,6 +38,8 @@ int follow_save(struct tree *t) {
         r = db_meta_set_int(&t->db, "total_files", (int64_t)t->total_files);
     if (r == 0)
         r = db_meta_set_int(&t->db, "total_bytes", (int64_t)t->total_bytes);
+    if (r == 0)
+        r = db_meta_set_int(&t->db, "anchor", (int64_t)t->anchor);
     return r;
 }
 
@@ -163,6 +168,8 @@ static int apply_parsed(struct tree *t, const struct entry *e, const struct find
         r = home_need(t, b);
     if (r < 0)
         return r;
+    if (!t->anchor && t->started)
+        t->anchor = t->seq;
     t->seq = e->sequence;
     r = news_note(t, e->sequence, e->time, b);
     if (r < 0)
@@ -397,7 +404,8 @@ static void all_is_well(struct tree *t) {
     t->witness_at = env_mono(t->env);
     t->head_seen = env_now(t->env);
     t->read_failures = 0;
-    t->absent_since = t->unproven_since = 0;
+    t->absent_since = t->anchor_is_gone ? t->absent_since : 0;
+    t->unproven_since = 0;
     tree_offline(t, false, NULL);
 }
 
@@ -434,7 +442,7 @@ static void first_done(void *arg, const struct store_got *got) {
     tree_unlock(t);
 }
 
-/* The newest entry that we know, or an older one. Under the lock. */
+/* The newest entry that we know, the anchor, or an older one. Under the lock. */
 static void witness_absent(struct tree *t) {
     int64_t now = env_mono(t->env);
     if (!t->absent_since)
@@ -447,12 +455,20 @@ static void witness_absent(struct tree *t) {
     store_get_range(t->cfg.reader, key, 0, 1, STORE_FRESH, first_done, t);
 }
 
+static void ask_witness(struct tree *t);
+
 static void witness_done(void *arg, const struct store_got *got) {
     struct tree *t = arg;
     tree_lock(t);
     bool there = got->err == 0 || got->err == -ERANGE; /* a void number may hold an empty object */
+    bool anchor = t->witness == t->anchor, was_gone = t->anchor_is_gone;
+    t->anchor_is_gone = anchor && got->err == -ENOENT;
     if (there && t->closing) {
         round_over(t, 0);
+    } else if (there && anchor) {
+        t->anchor = 0;
+        t->absent_since = was_gone ? 0 : t->absent_since;
+        ask_witness(t);
     } else if (there && got->cached) {
         t->absent_since = 0;
         follow_unproven(t);
@@ -477,6 +493,8 @@ static void ask_witness(struct tree *t) {
     if (t->unproven_since && !t->absent_since) {
         env_random(t->env, &random, sizeof random);
         t->witness = 1 + random % newest;
+    } else if (t->anchor && t->anchor < newest) {
+        t->witness = t->anchor;
     }
     CLEANUP_FREE char *key = entry_key(t->cfg.prefix, t->witness);
     store_get_range(t->cfg.reader, key, 0, 1, STORE_FRESH, witness_done, t);

@@ -230,7 +230,9 @@ struct tree {
     uint8_t doubted[DIGEST_SIZE]; /* what was read of it then */
     int64_t doubted_at, looked_at; /* mono: when that was read first, and the last time */
     uint64_t witness;          /* the entry that is being asked for beside an absent number */
-    int64_t absent_since;      /* mono: since when the newest entry reads as absent; 0: it does not */
+    uint64_t anchor;           /* the newest entry before those that came since a witness was last seen; 0: none came */
+    bool anchor_is_gone;       /* it read as absent when it was last asked for */
+    int64_t absent_since;      /* mono: since when the newest entry, or the anchor, reads as absent; 0: it does not */
     int64_t unproven_since;    /* wall: since when the head has no proof, for every witness comes out of a cache; 0: it has */
     bool unproven_said;        /* in the log: once is enough */
     _Atomic int64_t used_at;   /* mono: last use by a program; not guarded by the lock, every request stores it */

@@ -271,6 +271,7 @@ static int load_meta(struct tree *t) {
     CLEANUP_BUF struct buf b = BUF_INIT(1024);
     t->seq = (uint64_t)db_meta_int(&t->db, "seq", 0);
     t->head = t->seq;
+    t->anchor = (uint64_t)db_meta_int(&t->db, "anchor", 0);
     t->session = (uint64_t)db_meta_int(&t->db, "session", 0);
     t->old_session = (uint64_t)db_meta_int(&t->db, "old_session", 0);
     t->dispute.own_seen = (uint64_t)db_meta_int(&t->db, "own_seen", 0);

@@ -158,6 +158,114 @@ static void goes_on_at_once_after_an_outage(void **state) {
     ok(synced_within(b, 5 * NS_PER_S));
 }
 
+static uint64_t write_some(struct tree_box *b) {
+    for (int i = 0; i < 3; i++) {
+        CLEANUP_FREE char *name = xasprintf("before%d", i);
+        ok(box_put(b, name, "text"));
+        box_commit(b);
+    }
+    sim_run(b->sim, 20 * NS_PER_S);
+    return b->tree->seq;
+}
+
+/* The journal cannot be read from now on, and the bucket goes back by two. */
+static unsigned restore_unseen(struct tree_box *b) {
+    unsigned rule = store_fault_fail(b->store, FAULT_GET, JOURNAL, 1, 0, -EIO);
+    sim_run(b->sim, 30 * NS_PER_S);
+    for (uint64_t seq = b->tree->seq - 1; seq <= b->tree->seq; seq++) {
+        CLEANUP_FREE char *key = xasprintf(JOURNAL "%016" PRIu64, seq);
+        assert_true(mem_bucket_delete(b->bucket, key));
+    }
+    return rule;
+}
+
+static void says_that_it_went_backwards(struct tree_box *b, uint64_t newest) {
+    CLEANUP_FREE char *what = xasprintf("went backwards: journal entry %" PRIu64 " ", newest);
+    for (int i = 0; i < 600 && !b->tree->read_only; i++)
+        sim_run(b->sim, NS_PER_S / 10);
+    assert_true(b->tree->read_only);
+    assert_non_null(strstr(b->tree->reason, what));
+}
+
+/* Its entries stand on a gap, where nobody who comes anew finds them: that is told as soon as it can be seen. */
+static void a_bucket_that_was_restored_meanwhile(void **state) {
+    struct tree_box *b = *state;
+    uint64_t newest = write_some(b);
+    b->store->absence_ns = STORE_ABSENCE_NS;
+    unsigned rule = restore_unseen(b);
+    for (int i = 0; i < 5; i++) {
+        CLEANUP_FREE char *name = xasprintf("f%d", i);
+        ok(box_put(b, name, "text"));
+        ok(synced_within(b, 5 * NS_PER_S));
+    }
+    assert_int_equal(b->tree->anchor, newest);
+    store_fault_remove(b->store, rule);
+    says_that_it_went_backwards(b, newest);
+    assert_view(b, "before0=text before1=text before2=text f0=text f1=text f2=text f3=text f4=text");
+}
+
+static void a_bucket_that_was_restored_before_a_remount(void **state) {
+    struct tree_box *b = *state;
+    uint64_t newest = write_some(b);
+    unsigned rule = restore_unseen(b);
+    ok(box_put(b, "f", "text"));
+    ok(synced_within(b, 5 * NS_PER_S));
+    store_fault_remove(b->store, rule);
+    tree_box_reopen(b);
+    says_that_it_went_backwards(b, newest);
+    assert_view(b, "before0=text before1=text before2=text f=text");
+}
+
+/* Who reads what was put there knows what stood before. */
+static void a_reader_notices_it_too(void **state) {
+    struct tree_box *a = *state, *b = tree_box_join(a, "b");
+    uint64_t newest = write_some(a);
+    box_follow(b);
+    assert_int_equal(b->tree->seq, newest);
+    unsigned blind = store_fault_fail(b->store, FAULT_GET, JOURNAL, 1, 0, -EIO), rule = restore_unseen(a);
+    ok(box_put(a, "f", "text"));
+    ok(synced_within(a, 5 * NS_PER_S));
+    store_fault_remove(b->store, blind);
+    says_that_it_went_backwards(b, newest);
+    assert_view(b, "before0=text before1=text before2=text f=text");
+    store_fault_remove(a->store, rule);
+    tree_box_free(b);
+}
+
+/* All is as it should be: it is asked for once. */
+static void a_bucket_that_was_not_restored(void **state) {
+    struct tree_box *b = *state;
+    unsigned rule = store_fault_fail(b->store, FAULT_GET, JOURNAL, 1, 0, -EIO);
+    sim_run(b->sim, 30 * NS_PER_S);
+    ok(box_put(b, "f", "text"));
+    ok(synced_within(b, 5 * NS_PER_S));
+    assert_true(b->tree->anchor > 0);
+    store_fault_remove(b->store, rule);
+    sim_run(b->sim, 20 * NS_PER_S);
+    assert_int_equal(b->tree->anchor, 0);
+    assert_false(b->tree->read_only);
+    assert_false(b->tree->offline);
+}
+
+/* A cache's memory of the time before it was put. */
+static void an_anchor_that_is_absent_for_a_moment(void **state) {
+    struct tree_box *b = *state;
+    b->store->absence_ns = STORE_ABSENCE_NS;
+    sim_run(b->sim, 20 * NS_PER_S);
+    CLEANUP_FREE char *key = xasprintf(JOURNAL "%016" PRIu64, b->tree->seq);
+    ok(box_put(b, "f", "text"));
+    ok(synced_within(b, 20 * NS_PER_S));
+    store_fault_hide(b->store, key);
+    for (int i = 0; i < 100 && !b->tree->absent_since; i++)
+        sim_run(b->sim, NS_PER_S / 10);
+    assert_true(b->tree->anchor_is_gone);
+    store_fault_clear(b->store);
+    sim_run(b->sim, 60 * NS_PER_S);
+    assert_int_equal(b->tree->absent_since, 0);
+    assert_int_equal(b->tree->anchor, 0);
+    assert_false(b->tree->read_only);
+}
+
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, tree_box_setup, tree_box_teardown)
     const struct CMUnitTest tests[] = {
@@ -169,6 +277,11 @@ int main(void) {
         T(never_beside_an_absent_witness),
         T(not_for_ever),
         T(goes_on_at_once_after_an_outage),
+        T(a_bucket_that_was_restored_meanwhile),
+        T(a_bucket_that_was_restored_before_a_remount),
+        T(a_reader_notices_it_too),
+        T(a_bucket_that_was_not_restored),
+        T(an_anchor_that_is_absent_for_a_moment),
     };
     return cmocka_run_group_tests_name("blind", tests, NULL, NULL);
 }
