@@ -228,6 +228,11 @@ static int leave_out(struct tree *t, struct component *c, uint64_t ino) {
     int any = rows_v_names_of(t, ino, found_name, NULL);
     if (any != -EEXIST)
         return any;
+    if (deferred_is(t, ino)) { /* what the others have was not seen here: it leaves their tree when that is decided, and until then they learn where it has gone */
+        c->blocked = true;
+        commit_kick(t);
+        return hold_release(t, ino);
+    }
     if (is_removed(&c->change, ino) || S_ISDIR(rec.mode))
         c->blocked = true;
     if (r == 1)
@@ -350,10 +355,20 @@ static uint64_t smallest(struct tree *t, enum statement which) {
     return v;
 }
 
+/* The oldest write that is in no component: removals after it wait. */
+static uint64_t oldest_outside(struct build *b) {
+    uint64_t bar = MIN(MIN(smallest(b->tree, STMT_P_MIN_BLOCKED), smallest(b->tree, STMT_P_MIN_AFTER)), b->unseen);
+    bool any = false;
+    for (size_t i = 0; i < b->n; i++)
+        any |= b->list[i].removed != 0;
+    if (any && b->tree->cfg.names) /* its bytes are in the bucket, but nobody knows a name of them */
+        bar = MIN(bar, smallest(b->tree, STMT_P_MIN_HELD));
+    return bar;
+}
+
 /* A removal waits for everything this host wrote before it. Returns how many components are left out for that. */
 static uint64_t hold_removals(struct build *b) {
-    uint64_t bar = MIN(MIN(smallest(b->tree, STMT_P_MIN_BLOCKED), smallest(b->tree, STMT_P_MIN_AFTER)), b->unseen);
-    uint64_t held = 0;
+    uint64_t bar = oldest_outside(b), held = 0;
     for (size_t i = 0; i < b->n; i++)
         if (b->list[i].out)
             bar = MIN(bar, b->list[i].written);

@@ -607,6 +607,18 @@ static int resettle_named(struct tree *t, uint64_t ino) {
     return 0;
 }
 
+/* What the entry brought here was moved on meanwhile, and has lost its last name: so that row takes it away, which nobody could note when C did not have it. It waits for all that was written
+ * until now. */
+static int note_lost(struct tree *t, const struct name_edit *e) {
+    struct row_pending_name p;
+    uint32_t nlink = 0;
+    int r = e->now ? rows_p_name(t, e->parent, e->name, e->n, &p) : 0;
+    if (r != 1 || p.to.ino || p.removed)
+        return MIN(r, 0);
+    r = rows_v_inode(t, e->now, NULL, &nlink, NULL);
+    return r < 0 || nlink > 0 ? MIN(r, 0) : db_run(&t->db, STMT_P_REMOVED, "ii", e->now, t->op);
+}
+
 static int claimed(struct tree *t, uint64_t session) {
     t->session = session;
     t->counter = t->counter_reserved = 0;
@@ -624,6 +636,8 @@ int commit_applied(struct tree *t, const struct entry *e) {
         const struct change *c = &e->changes[i];
         for (size_t k = 0; k < c->n_names && r == 0; k++)
             r = rows_p_prune_name(t, c->names[k].parent, c->names[k].name, c->names[k].n, op);
+        for (size_t k = 0; k < c->n_names && r == 0; k++)
+            r = note_lost(t, &c->names[k]);
         for (size_t k = 0; k < c->n_inodes; k++)
             file_committed(t, c->inodes[k].ino);
         for (size_t k = 0; k < c->n_names && r == 0; k++) {

@@ -93,6 +93,7 @@
     X(P_READY_INODES, "SELECT ino FROM p_inode WHERE blocked = 0 ORDER BY op LIMIT ?1")                      \
     X(P_MIN_BLOCKED, "SELECT min(written) FROM p_inode WHERE blocked = 1 AND written > 0")                   \
     X(P_MIN_WRITTEN, "SELECT min(written) FROM p_inode WHERE written > 0 AND op >= ?1")                     \
+    X(P_MIN_HELD, "SELECT min(i.written) FROM p_name n JOIN p_inode i ON i.ino = n.ino WHERE n.held > 0 AND i.snap > 0 AND i.written > 0") \
     X(P_MIN_AFTER, "SELECT min(after) FROM p_inode WHERE after > 0")                                         \
     X(P_DUE, "SELECT ino, due FROM p_inode WHERE work + blocked > 0 ORDER BY due LIMIT ?1")                  \
     X(P_WORK, "SELECT ino FROM p_inode WHERE work = 1 AND since <= ?1 ORDER BY due LIMIT ?2")                \

@@ -402,6 +402,34 @@ static void a_second_name_that_was_moved_and_removed_waits(void **st) {
     builds_held(f, "", 1);
 }
 
+static bool is_shared(struct fixture *f, const char *name) {
+    struct row_name row;
+    tree_lock(f->b->tree);
+    int r = rows_c_name(f->b->tree, ROOT_INO, name, strlen(name), &row);
+    tree_unlock(f->b->tree);
+    return r == 1;
+}
+
+/* When it lost its last name, nobody could say which row of the confirmed tree that would be. */
+static void what_moves_while_its_entry_is_in_flight_is_removed_in_order(void **st) {
+    struct fixture *f = *st;
+    stop_entries(f);
+    ok(box_create(f->b, "a"));
+    upload(f);
+    assert_true(f->b->tree->inflight.active);
+    store_fault_fail(f->b->store, FAULT_PUT, "files/", 1, 0, -EIO);
+    ok(box_rename(f->b, "a", "b", 0));
+    ok(box_put(f->b, "big", "content"));
+    ok(box_unlink(f->b, "b"));
+    store_fault_release(f->b->store);
+    upload(f);
+    assert_true(is_shared(f, "a"));
+    store_fault_clear(f->b->store);
+    box_commit(f->b);
+    assert_false(is_shared(f, "a"));
+    assert_view(f->b, "big=content");
+}
+
 /* Records */
 
 static void times_that_follow_from_names_are_not_told(void **st) {
@@ -545,6 +573,7 @@ int main(void) {
         T(a_removal_is_not_forgotten_when_the_name_is_used_and_moved),
         T(a_replacement_that_moves_on),
         T(a_second_name_that_was_moved_and_removed_waits),
+        T(what_moves_while_its_entry_is_in_flight_is_removed_in_order),
         T(times_that_follow_from_names_are_not_told),
         T(attributes_alone_are_a_change),
         T(the_same_attributes_again_are_nothing),

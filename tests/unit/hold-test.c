@@ -316,6 +316,56 @@ static void nothing_is_removed_before_what_was_written(void **st) {
     tree_box_free(o);
 }
 
+/* Its bytes are in the bucket, but under a temporary name that nobody else knows. */
+static void nothing_is_removed_before_what_was_uploaded_has_a_name(void **st) {
+    struct tree_box *b = *st;
+    ok(box_put(b, "text", "one"));
+    box_commit(b);
+    struct tree_box *o = other_host(b);
+    store_fault_hold(b->store, FAULT_PUT, ".assetfs/journal/");
+    ok(box_create(b, "in flight"));
+    run(b, 5);
+    ok(box_put(b, "new", "two"));
+    run(b, 5);
+    assert_int_equal(objects(b), 2);
+    ok(box_rename(b, "new", "new.part", 0));
+    ok(box_unlink(b, "text"));
+    store_fault_release(b->store);
+    run(b, 30);
+    box_follow(o);
+    assert_view(o, "in flight= text=one");
+    ok(box_rename(b, "new.part", "text", 0));
+    run(b, 5);
+    box_follow(o);
+    assert_view(o, "in flight= text=two");
+    tree_box_free(o);
+}
+
+/* What others have written into it was not seen here, where it is open. */
+static void a_backup_of_what_waits_for_a_close(void **st) {
+    struct tree_box *b = *st;
+    struct file *f;
+    ok(box_put(b, "text", "one"));
+    box_commit(b);
+    struct tree_box *o = other_host(b);
+    ok(file_open(b->tree, box_ino(b, "text"), O_WRONLY, &f));
+    ok(box_put(o, "text", "theirs"));
+    box_commit(o);
+    box_follow(b);
+    ok(box_rename(b, "text", "text~", 0));
+    ok(box_put(b, "text", "ours"));
+    run(b, 30);
+    box_follow(o);
+    assert_view(o, "text=ours text~=theirs");
+    file_close(f, O_WRONLY);
+    box_commit(b);
+    box_follow(o);
+    assert_view(b, "text=ours text~=theirs");
+    assert_view(o, "text=ours text~=theirs");
+    is_sound(b);
+    tree_box_free(o);
+}
+
 static void others_go_on_meanwhile(void **st) {
     struct tree_box *b = *st;
     for (int i = 0; i < 50; i++) {
@@ -412,6 +462,8 @@ int main(void) {
         TEST(a_backup_link_of_a_known_file),
         TEST(exchanging_with_a_temporary_name),
         TEST(nothing_is_removed_before_what_was_written),
+        TEST(nothing_is_removed_before_what_was_uploaded_has_a_name),
+        TEST(a_backup_of_what_waits_for_a_close),
         TEST(others_go_on_meanwhile),
         TEST(a_restart_begins_again),
         TEST(an_open_file_is_uploaded_now_and_then),
