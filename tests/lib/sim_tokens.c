@@ -121,12 +121,17 @@ static uint64_t *query(struct tree_box *b, const char *sql, size_t *ret_n) {
     return list;
 }
 
+void tokens_of_content(const struct tokens *t, struct mem_bucket *bucket, const struct content *c, struct token_list *ret) {
+    size_t n;
+    const void *p = c ? mem_bucket_get(bucket, c->key, &n) : NULL;
+    if (p)
+        tokens_in(t, p, n, ret);
+}
+
 void tokens_of_inode(const struct tokens *t, struct tree_box *b, uint64_t ino, struct token_list *ret) {
     CLEANUP_RECORD struct record rec = {0};
-    CLEANUP_BUF struct buf data = BUF_INIT(16u << 20);
     if (rows_c_inode(b->tree, ino, &rec, NULL, NULL) == 1 && S_ISREG(rec.mode))
-        load_content(b, rec.content, &data);
-    tokens_in(t, data.data, data.len, ret);
+        tokens_of_content(t, b->bucket, rec.content, ret);
 }
 
 void tokens_of_confirmed(const struct tokens *t, struct tree_box *b, struct token_list *ret) {

@@ -19,6 +19,7 @@ struct token {
     unsigned host;
     bool acked, gone, loose, copied, shared;
     unsigned removers; /* bits of the hosts that removed a copy of it */
+    uint64_t acked_at, shared_at; /* of those that are: when, as the caller counts; sequence number */
     unsigned mark;     /* scratch of a search */
 };
 
@@ -40,6 +41,8 @@ struct token_list {
 void token_list_free(struct token_list *);
 #define CLEANUP_TOKENS __attribute__((cleanup(token_list_free)))
 void tokens_in(const struct tokens *, const unsigned char *p, size_t n, struct token_list *);
+/* Of content in the bucket; NULL: none. */
+void tokens_of_content(const struct tokens *, struct mem_bucket *, const struct content *, struct token_list *);
 /* Of a file of the view: its bytes are in the spool, or in the bucket. Without waiting. */
 void tokens_of_view(const struct tokens *, struct tree_box *, uint64_t ino, struct token_list *);
 /* Of a file of the confirmed tree. */

@@ -23,6 +23,12 @@ void bury(struct host *h) {
     l->world->kills++;
 }
 
+void bury_killed(struct world *w) {
+    for (size_t i = 0; i < w->n_hosts; i++)
+        if (w->hosts[i].life && w->hosts[i].life->killed)
+            bury(&w->hosts[i]);
+}
+
 void probe(void *arg, struct env *env) {
     struct world *w = arg;
     struct host *h = w->victim;
@@ -87,6 +93,7 @@ void start_some_state(struct world *w, struct host *h) {
         state_dir_free(h->dir);
         h->dir = dir;
         h->seen = 0;
+        forget_removals(w, h);
         for (size_t i = 0; i < w->tokens.n; i++)
             if (w->tokens.v[i].host == h->index && !w->tokens.v[i].shared)
                 w->tokens.v[i].gone = true;

@@ -29,6 +29,23 @@ void must_contain(struct world *w, struct host *h, const struct token_list *ther
     }
 }
 
+/* What the host was told to be durable is in the shared tree, as far as it knows that. */
+void must_be_durable(struct world *w, struct host *h, const struct token_list *list, const char *what) {
+    CLEANUP_TOKENS struct token_list there = {0};
+    struct tree *t = h->life->box->tree;
+    if (!fault_is_lazy(t)) {
+        tokens_of_confirmed(&w->tokens, h->life->box, &there);
+        must_contain(w, h, &there, list, what);
+        return;
+    }
+    check_journal(w, t->seq); /* it has forgotten most of it */
+    for (size_t i = 0; i < list->n; i++) {
+        const struct token *k = &w->tokens.v[list->v[i]];
+        if (!k->gone && (!k->shared || k->shared_at > t->seq))
+            failed(w, "%s: T%zu, %s, was in no entry up to %" PRIu64, h->label, list->v[i], what, t->seq);
+    }
+}
+
 /* A sync waits for what it found: not for a copy that was made since, when what it was made of is removed. */
 static void forget_synced(struct life *l, const struct token_list *removed) {
     size_t n = 0;
@@ -67,10 +84,8 @@ static void check_shared(struct world *w, struct host *h) {
     CLEANUP_TOKENS struct token_list now = {0};
     tokens_of_confirmed(&w->tokens, h->life->box, &now);
     unsigned mark = ++w->tokens.mark;
-    for (size_t i = 0; i < now.n; i++) {
+    for (size_t i = 0; i < now.n; i++)
         w->tokens.v[now.v[i]].mark = mark;
-        w->tokens.v[now.v[i]].shared = true;
-    }
     for (size_t i = 0; i < w->tokens.n; i++) {
         struct token *t = &w->tokens.v[i];
         if (t->shared && !t->gone && !t->loose && t->mark != mark)
@@ -112,11 +127,24 @@ void check_entry(struct world *w, struct host *h) {
     if (t->seq <= w->head)
         return;
     w->head = t->seq;
+    check_journal(w, t->seq);
     if (!fault_is_lazy(t)) /* else not all of it can be seen before the end */
         check_shared(w, h);
 }
 
+/* Whoever looks while it is being replaced finds the one or the other. */
+static void check_kept(struct world *w, struct host *h) {
+    struct tree *t = h->life->box->tree;
+    struct row_name row;
+    tree_lock(t);
+    bool lost = rows_c_name(t, ROOT_INO, KEPT_NAME, strlen(KEPT_NAME), &row) == 1 && rows_v_name(t, ROOT_INO, KEPT_NAME, strlen(KEPT_NAME), &row) == 0;
+    tree_unlock(t);
+    if (lost)
+        failed(w, "%s does not see /%s, which is only ever replaced", h->label, KEPT_NAME);
+}
+
 void check_sound(struct world *w, struct host *h) {
+    check_kept(w, h);
     CLEANUP_FREE char *wrong = tree_box_wrong(h->life->box);
     if (wrong)
         tell_layers(w, h);

@@ -2,12 +2,14 @@
 #include "world.h"
 #include "tree/file_state.h"
 #include "tree/local.h"
+#include "tree/merge.h"
 #include "tree/name_kind.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/fs.h>
 #include <sys/stat.h>
+#include <time.h>
 
 static void call_done(void *arg, int err, size_t n) {
     struct handle *c = arg;
@@ -19,7 +21,7 @@ static void call_done(void *arg, int err, size_t n) {
     if (err == -EINVAL || err == -EPERM) /* -ESTALE: another host has removed it */
         failed(l->world, "%s: a change of inode %" PRIx64 ": %s", l->host->label, c->file->ino, strerror(-err));
     if (c->has_token && err == 0 && !c->file->unnamed) {
-        l->world->tokens.v[c->token].acked = true;
+        note_acked(l->world, c->token);
         say(l->world, l->host, "T%zu acknowledged, inode %" PRIx64, c->token, c->file->ino);
     } else if (c->has_token) {
         say(l->world, l->host, "T%zu: %s", c->token, err < 0 ? strerror(-err) : "of a file without a name");
@@ -37,11 +39,8 @@ static void fsync_done(void *arg, int err) {
     struct handle *c = arg;
     struct life *l = c->life;
     c->busy = false;
-    if (!l->killed && err == 0 && !c->file->unnamed) {
-        CLEANUP_TOKENS struct token_list there = {0};
-        tokens_of_confirmed(&l->world->tokens, l->box, &there);
-        must_contain(l->world, l->host, &there, &c->waits, "which fsync said is durable");
-    }
+    if (!l->killed && err == 0 && !c->file->unnamed)
+        must_be_durable(l->world, l->host, &c->waits, "which fsync said is durable");
     if (!l->killed)
         say(l->world, l->host, "fsync: %s", err < 0 ? strerror(-err) : "done");
     token_list_free(&c->waits);
@@ -74,7 +73,7 @@ static struct handle *idle_handle(struct life *l) {
 
 struct place {
     uint64_t dir;
-    char name[16];
+    char name[64];
     uint64_t ino; /* 0: nothing there */
     uint32_t mode, nlink;
 };
@@ -83,14 +82,16 @@ struct pick {
     struct world *w;
     uint64_t ino, n;
     bool directories;
-    char name[300];
+    char name[64];
 };
 
 static bool pick_one(void *arg, const struct names_entry *e) {
     struct pick *p = arg;
     if (p->directories && !S_ISDIR(e->type))
         return true;
-    if (e->n < sizeof ((struct place *)0)->name && below(p->w, ++p->n) == 0) {
+    if (e->n == strlen(KEPT_NAME) && !memcmp(e->name, KEPT_NAME, e->n))
+        return true;
+    if (e->n < sizeof p->name && below(p->w, ++p->n) == 0) {
         p->ino = e->ino;
         memcpy(p->name, e->name, e->n);
         p->name[e->n] = 0;
@@ -119,13 +120,25 @@ static void fill_place(struct life *l, struct place *p) {
     }
 }
 
+/* What a copy of this name will be called, if there is to be one. */
+static void become_copy_name(struct life *l, struct place *p) {
+    char date[16], name[NAME_MAX_BYTES];
+    time_t now = (time_t)(SIM_NOW / NS_PER_S);
+    struct tm tm;
+    strftime(date, sizeof date, "%Y-%m-%d", gmtime_r(&now, &tm));
+    size_t n = merge_conflict_name(p->name, strlen(p->name), l->world->hosts[below(l->world, l->world->n_hosts)].label, date, 1, name);
+    snprintf(p->name, sizeof p->name, "%.*s", (int)n, name);
+}
+
 /* Some name: mostly one of few, that may be there or not; at times whatever is there (a conflicted copy, too). */
 static struct place pick_place(struct life *l) {
     static const char *const names[] = {"a", "b", "c.x", "d", "e.txt"};
     struct place p = {.dir = pick_dir(l)};
     uint64_t up;
     struct pick any = {.w = l->world};
-    strcpy(p.name, names[below(l->world, ARRAY_SIZE(names))]);
+    strcpy(p.name, names[below(l->world, MIN(l->world->n_names, ARRAY_SIZE(names)))]);
+    if (chance(l->world, 20))
+        become_copy_name(l, &p);
     if (l->world->rules && chance(l->world, 150))
         strcpy(p.name, chance(l->world, 500) ? "l" : "l.d");
     if (chance(l->world, 300) && names_list(l->box->tree, p.dir, pick_one, &any, &up) == 0 && any.ino)
@@ -332,11 +345,8 @@ static void do_fsync(struct life *l) {
 static void sync_done(void *arg, int err) {
     struct life *l = arg;
     l->syncing = false;
-    if (!l->killed && err == 0) {
-        CLEANUP_TOKENS struct token_list there = {0};
-        tokens_of_confirmed(&l->world->tokens, l->box, &there);
-        must_contain(l->world, l->host, &there, &l->synced, "which sync said is durable");
-    }
+    if (!l->killed && err == 0)
+        must_be_durable(l->world, l->host, &l->synced, "which sync said is durable");
     if (!l->killed)
         say(l->world, l->host, "sync: %s", err < 0 ? strerror(-err) : "done");
     token_list_free(&l->synced);
@@ -359,10 +369,13 @@ static void do_unlink(struct life *l) {
         return;
     if (S_ISREG(p.mode) && p.nlink == 1)
         tokens_of_view(&l->world->tokens, l->box, p.ino, &had);
+    uint64_t number = journal_call(l->world);
     int r = names_unlink(l->box->tree, p.dir, p.name, strlen(p.name));
     expect(l, "unlink", &p, r, S_ISDIR(p.mode) ? -EISDIR : 0);
     if (r == 0)
         note_removed(l, &had);
+    if (r == 0 && p.nlink == 1)
+        note_removal(l, p.ino, number, p.dir, p.name);
 }
 
 static bool stop_at_first(void *arg, const struct names_entry *e) {
@@ -383,7 +396,11 @@ static void do_rmdir(struct life *l) {
     if (!p.ino)
         return;
     int want = !S_ISDIR(p.mode) ? -ENOTDIR : is_empty(l, p.ino) ? 0 : -ENOTEMPTY;
-    expect(l, "rmdir", &p, names_rmdir(l->box->tree, p.dir, p.name, strlen(p.name)), want);
+    uint64_t number = journal_call(l->world);
+    int r = names_rmdir(l->box->tree, p.dir, p.name, strlen(p.name));
+    expect(l, "rmdir", &p, r, want);
+    if (r == 0)
+        note_removal(l, p.ino, number, p.dir, p.name);
 }
 
 /* Whether dir is `above` or lies below it. */
@@ -430,10 +447,13 @@ static void rename_place(struct life *l, const struct place *from, const struct 
     will_place(l, to);
     if (flags)
         will_place(l, from);
+    uint64_t number = journal_call(l->world);
     int r = names_rename(l->box->tree, from->dir, from->name, strlen(from->name), to->dir, to->name, strlen(to->name), flags);
     expect(l, "  to", to, r, want);
     if (r == 0 && replaces && to->nlink == 1)
         note_removed(l, &had);
+    if (r == 0 && !flags && to->ino && to->ino != from->ino && (S_ISDIR(to->mode) || to->nlink == 1))
+        note_removal(l, to->ino, number, to->dir, to->name);
 }
 
 static void do_rename(struct life *l) {
@@ -450,6 +470,8 @@ static void do_link(struct life *l) {
     will_place(l, &to);
     int r = names_link(l->box->tree, from.ino, to.dir, to.name, strlen(to.name), &a);
     expect(l, "link to", &to, r, S_ISDIR(from.mode) ? -EPERM : to.ino ? -EEXIST : 0);
+    if (r == 0)
+        note_linked(l->world, from.ino);
 }
 
 static void do_chmod(struct life *l) {
@@ -471,9 +493,9 @@ static void do_xattr(struct life *l) {
 }
 
 /* An editor or rsync: a temporary file beside it, renamed over it. The new content is there before the rename. */
-static void do_save(struct life *l) {
-    struct place to = pick_place(l), tmp = {.dir = to.dir};
-    if (to.ino && !S_ISREG(to.mode))
+static void save_to(struct life *l, const struct place *to) {
+    struct place tmp = {.dir = to->dir};
+    if (to->ino && !S_ISREG(to->mode))
         return;
     snprintf(tmp.name, sizeof tmp.name, ".tmp%u", (unsigned)below(l->world, 3));
     fill_place(l, &tmp);
@@ -488,8 +510,19 @@ static void do_save(struct life *l) {
     if (!c->busy && !l->killed) {
         close_handle(c);
         tmp.mode = S_IFREG;
-        rename_place(l, &tmp, &to, 0);
+        rename_place(l, &tmp, to, 0);
     }
+}
+
+static void do_save(struct life *l) {
+    struct place to = pick_place(l);
+    save_to(l, &to);
+}
+
+static void do_keep(struct life *l) {
+    struct place to = {.dir = ROOT_INO, .name = KEPT_NAME};
+    fill_place(l, &to);
+    save_to(l, &to);
 }
 
 /* cp: all tokens of a file into a new one. */
@@ -530,25 +563,61 @@ static void do_same(struct life *l) {
     file_write(c->file, text, strlen(text), 0, false, call_done, c);
 }
 
+static void do_mkdir(struct life *l) {
+    struct place p = pick_place(l);
+    uint64_t was = p.ino;
+    expect(l, "mkdir", &p, make(l, &p, S_IFDIR | 0755, NULL), was ? -EEXIST : 0);
+}
+
+/* Into another one, most of the time. */
+static void do_move_dir(struct life *l) {
+    struct place from = pick_existing(l), to = pick_place(l);
+    for (int i = 0; i < 8 && !(from.ino && S_ISDIR(from.mode)); i++)
+        from = pick_existing(l);
+    for (int i = 0; i < 8 && (to.dir == from.dir || to.dir == from.ino); i++)
+        to = pick_place(l);
+    if (from.ino && S_ISDIR(from.mode))
+        rename_place(l, &from, &to, chance(l->world, 100) ? RENAME_EXCHANGE : 0);
+}
+
 static const struct {
-    unsigned weight;
     void (*call)(struct life *);
+    uint8_t weights[N_MIXES + 1]; /* by the mix; the last is for what comes before: something to quarrel about */
 } programs[] = {
-    {12, do_make},   {14, do_write}, {6, do_write_open}, {4, do_open}, {3, do_truncate}, {14, do_close}, {4, do_fsync}, {1, do_sync}, {10, do_unlink},
-    {4, do_rmdir},   {12, do_rename}, {4, do_link},      {4, do_chmod}, {2, do_xattr},   {6, do_save},  {4, do_copy},  {3, do_same},
+    /*                all files dirs links open  build */
+    {do_make,       {12,  8, 12, 10,  8, 10}},
+    {do_mkdir,      { 0,  0, 10,  0,  0, 10}},
+    {do_write,      {14, 24,  6, 14, 20, 10}},
+    {do_write_open, { 6,  8,  2,  6, 14,  0}},
+    {do_open,       { 4,  4,  2,  4, 12,  0}},
+    {do_truncate,   { 3,  4,  1,  3,  4,  0}},
+    {do_close,      {14, 14,  8, 12, 10,  0}},
+    {do_fsync,      { 4,  4,  2,  4,  8,  0}},
+    {do_sync,       { 1,  1,  1,  1,  1,  0}},
+    {do_unlink,     {10, 14,  8, 20,  8,  0}},
+    {do_rmdir,      { 4,  2, 10,  2,  2,  0}},
+    {do_rename,     {12, 14, 14, 14,  8,  0}},
+    {do_move_dir,   { 2,  0, 24,  0,  0,  0}},
+    {do_link,       { 4,  4,  3, 20,  4,  2}},
+    {do_chmod,      { 4,  3,  4,  4,  3,  0}},
+    {do_xattr,      { 2,  2,  2,  2,  2,  0}},
+    {do_save,       { 6, 12,  3,  5,  6,  2}},
+    {do_keep,       { 2,  3,  1,  1,  2,  1}},
+    {do_copy,       { 4,  5,  2,  4,  4,  0}},
+    {do_same,       { 3,  5,  3,  3,  3,  2}},
 };
 
 /* One of them; those that find nothing to do are asked again, a few times. */
-void one_call(struct life *l) {
+void one_call(struct life *l, enum mix mix) {
     unsigned sum = 0;
     unsigned long before = l->world->calls;
     for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
-        sum += programs[i].weight;
+        sum += programs[i].weights[mix];
     for (int k = 0; k < 4 && l->world->calls == before && !l->killed; k++) {
         unsigned at = (unsigned)below(l->world, sum);
         size_t i = 0;
-        while (at >= programs[i].weight)
-            at -= programs[i++].weight;
+        while (at >= programs[i].weights[mix])
+            at -= programs[i++].weights[mix];
         programs[i].call(l);
     }
 }

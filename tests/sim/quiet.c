@@ -9,6 +9,8 @@
 static bool is_quiet(struct world *w) {
     uint64_t n = mem_bucket_count(w->bucket, ".assetfs/journal/");
     for (size_t i = 0; i < w->n_hosts; i++) {
+        if (!w->hosts[i].life) /* not at the end */
+            continue;
         struct tree *t = w->hosts[i].life->box->tree;
         struct tree_status status;
         tree_status(t, &status);
@@ -18,6 +20,22 @@ static bool is_quiet(struct world *w) {
             return false;
     }
     return true;
+}
+
+void settle(struct world *w) {
+    for (size_t i = 0; i < w->n_hosts; i++) {
+        struct life *l = w->hosts[i].life;
+        for (size_t k = 0; l && k < HANDLES; k++)
+            if (l->handles[k].opened && !l->handles[k].busy)
+                close_handle(&l->handles[k]);
+    }
+    for (int k = 0; k < 10 && !is_quiet(w); k++) {
+        for (size_t i = 0; i < w->n_hosts; i++)
+            if (w->hosts[i].life)
+                tree_used(w->hosts[i].life->box->tree);
+        pass(w, 2 * NS_PER_S);
+    }
+    say(w, NULL, "has %sbecome quiet", is_quiet(w) ? "" : "not ");
 }
 
 static void end_calls(struct world *w, struct life *l) {
@@ -65,6 +83,7 @@ static void heal(struct world *w) {
 
 static void quiesce(struct world *w) {
     w->victim = NULL;
+    bury_killed(w);
     for (size_t i = 0; i < w->n_hosts; i++) {
         w->hosts[i].net = (struct sim_net){.latency_ns = 20 * NS_PER_MS};
         if (!w->hosts[i].life)

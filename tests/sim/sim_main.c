@@ -49,19 +49,25 @@ static bool fails(uint64_t seed, const struct how *how) {
 /* Leaves out steps, half of them, a quarter, ... one, as long as it still fails; then says which are left, and shows the failure. */
 static void make_short(uint64_t seed, const struct how *given) {
     bool out[STEPS_MAX] = {0};
-    struct how how = {.hosts = given->hosts, .steps = steps_of(seed, given), .left_out = out};
+    struct how how = {.hosts = given->hosts, .steps = given->steps, .left_out = out};
+    unsigned steps = steps_of(seed, given);
     if (given->left_out)
         memcpy(out, given->left_out, sizeof out);
-    for (unsigned size = MAX(1, how.steps / 2); size; size /= 2)
-        for (unsigned at = 0; at < how.steps; at += size) {
+    for (unsigned size = MAX(1, steps / 2); size; size /= 2)
+        for (unsigned at = 0; at < steps; at += size) {
             bool before[STEPS_MAX];
             memcpy(before, out, sizeof out);
             memset(out + at, true, MIN(size, how.steps - at));
             if (!memcmp(before, out, sizeof out) || !fails(seed, &how))
                 memcpy(out, before, sizeof out);
         }
-    fprintf(stderr, "the same, shorter: hosts-sim --seed %" PRIu64 " --steps %u --only ", seed, how.steps);
-    for (unsigned i = 0, n = 0; i < how.steps; i++)
+    fprintf(stderr, "the same, shorter: hosts-sim --seed %" PRIu64, seed);
+    if (given->steps)
+        fprintf(stderr, " --steps %u", given->steps);
+    if (given->hosts)
+        fprintf(stderr, " --hosts %u", given->hosts);
+    fprintf(stderr, "%s --only ", lazy_is_on() ? " --lazy" : "");
+    for (unsigned i = 0, n = 0; i < steps; i++)
         if (!out[i])
             fprintf(stderr, "%s%u", n++ ? "," : "", i);
     fprintf(stderr, " -v\n");

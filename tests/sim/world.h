@@ -5,7 +5,8 @@
  * clone), databases that are damaged. One seed is one schedule; each of its steps draws its random numbers from its own number, so that the others stay what they are when one is left out. What must hold:
  *
  *   at every entry   all hosts have the same digest at the same sequence number, no change is void, nobody stops following; nothing leaves the shared tree but what somebody
- *                    who had it in view removed or overwrote
+ *                    who had it in view removed or overwrote, and nothing before all that the host which removed it had written earlier; a name that is only ever replaced
+ *                    is never missing
  *   always           the database of each host is sound (tree_box_wrong)
  *   fsync, sync      what was answered is in the confirmed tree
  *   damage           where a row of a host's database goes bad without a word, the others agree and go on whatever that host writes, and it is set right once it has read
@@ -29,8 +30,12 @@
 #define SEQ_MAX 4096
 #define FILE_SIZE_MAX (3 * BLOCK_SIZE)
 
+/* In the root: programs replace it, and do nothing else to it. */
+#define KEPT_NAME "keep"
+
 struct world;
 struct life;
+struct journal;
 
 /* A program's open file, with at most one call under way. */
 struct handle {
@@ -68,11 +73,16 @@ struct host {
     bool damaged;  /* its tree.db was, and may be still: what it has at an entry says nothing */
 };
 
+/* What programs mostly do. */
+enum mix { MIX_ALL, MIX_FILES, MIX_DIRS, MIX_LINKS, MIX_OPEN, N_MIXES, MIX_BUILD = N_MIXES };
+
 struct world {
     uint64_t seed;
     struct sim *sim;
     struct name_rules *rules; /* ".tmp…" is temporary, "l…" stays on its host; NULL: every name is final */
     struct mem_bucket *bucket;
+    struct keyring *keys;
+    struct journal *journal;
     struct host hosts[HOSTS_MAX];
     unsigned n_hosts;
     const bool *left_out; /* steps; NULL: none */
@@ -83,6 +93,8 @@ struct world {
     bool damages;     /* local states go bad; the first host's never does */
     bool one_machine; /* clones are not told by the name of their machine */
     unsigned faults, clones, step; /* clones: per mille of the starts */
+    enum mix mix;
+    unsigned n_names; /* that programs think of: with few of them they get in each other's way */
     unsigned long calls, kills, conflicts, entries;
     /* a kill in the middle of something: at the n-th call into the environment from now on */
     struct host *victim;
@@ -112,12 +124,13 @@ void start(struct world *, struct host *);            /* with its state, or afre
 void start_some_state(struct world *, struct host *); /* mostly its own */
 void take_down(struct host *);                        /* killed, just now, maybe in the middle of something; its memory stays */
 void bury(struct host *);                             /* after that, when nothing of it is on the stack */
+void bury_killed(struct world *);                      /* whoever was, while another one's call waited */
 void probe(void *arg, struct env *);                  /* arg: the world */
 void life_free(struct life *);
 void free_dead(struct world *);
 
 /* programs.c */
-void one_call(struct life *);
+void one_call(struct life *, enum mix);
 void close_handle(struct handle *);
 
 /* invariants.c */
@@ -126,12 +139,24 @@ void mark_gone(struct world *, const struct token_list *);
 void mark_loose(struct world *, const struct token_list *);
 void note_removed(struct life *, const struct token_list *before);
 void must_contain(struct world *, struct host *, const struct token_list *there, const struct token_list *list, const char *what);
+void must_be_durable(struct world *, struct host *, const struct token_list *list, const char *what);
 void tell_layers(struct world *, struct host *);
 void check_entry(struct world *, struct host *);
 void check_sound(struct world *, struct host *);
 
-/* quiet.c: lets the world become quiet first */
-void check_end(struct world *);
+/* journal.c */
+struct journal *journal_new(void);
+void journal_free(struct journal *);
+void check_journal(struct world *, uint64_t seq); /* the entries up to that one */
+uint64_t journal_call(struct world *);            /* a number for a call that may remove something: before it */
+void note_acked(struct world *, size_t token);
+void note_removal(struct life *, uint64_t ino, uint64_t number, uint64_t dir, const char *name);
+void note_linked(struct world *, uint64_t ino);
+void forget_removals(struct world *, const struct host *); /* it has an older state, or another host's */
+
+/* quiet.c */
+void check_end(struct world *); /* lets the world become quiet first */
+void settle(struct world *);    /* the hosts that are up close what they have open, and mostly come to see the same */
 
 /* schedule.c */
 unsigned steps_of(uint64_t seed, const struct how *);
