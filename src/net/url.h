@@ -28,7 +28,7 @@ char *url_text(const struct url *);
 
 /* Appends s with every byte but A-Z a-z 0-9 - _ . ~ as %XX in capital letters (AWS: "UriEncode"); slashes stay if keep_slash. */
 void url_encode(struct buf *, const void *s, size_t n, bool keep_slash);
-/* The way back; NULL: a '%' without two hexadecimal digits, or one that gives NUL. */
+/* The way back: %XX becomes the byte, everything else stays as people write it, spaces and UTF-8 included. NULL: a '%' without two hexadecimal digits, or one that gives NUL. */
 char *url_decode(const char *s);
 
 #endif

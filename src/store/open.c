@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "store/open.h"
-#include "base/digest.h"
 #include "config.h"
 #include "net/url.h"
 #include "store/cdn.h"
@@ -12,25 +11,6 @@
 #define PREFIX_MAX 512
 #define HTTP_CONNECT_NS (10 * NS_PER_S)
 #define HTTP_STALL_NS (30 * NS_PER_S)
-
-/* %XX becomes the byte; everything else stays as people write it, spaces and UTF-8 included. NULL: a '%'
- * without two hexadecimal digits, or a NUL. */
-static char *percent_decode(const char *s) {
-    CLEANUP_FREE char *ret = xmalloc(strlen(s) + 1);
-    char *out = ret;
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c == '%') {
-            char hex[3] = {s[1], s[1] ? s[2] : '\0', '\0'};
-            if (hex_decode(hex, &c, 1) < 0 || c == '\0')
-                return NULL;
-            s += 2;
-        }
-        *out++ = (char)c;
-    }
-    *out = '\0';
-    return STEAL_PTR(&ret);
-}
 
 static void explain_dir(int err, const char *path, bool create, struct buf *why) {
     switch (err) {
@@ -103,7 +83,7 @@ static int open_dir(struct env *env, struct counters *counters, const char *url,
                    url);
         return -EINVAL;
     }
-    CLEANUP_FREE char *path = percent_decode(rest);
+    CLEANUP_FREE char *path = url_decode(rest);
     if (!path) {
         buf_printf(
             why,

@@ -516,22 +516,6 @@ static int forget_bytes(struct tree *t, uint64_t ino, struct row_pending *p) {
     return rows_p_block(t, ino, p, false);
 }
 
-/* Spool files that nobody will commit. The open file reads what the view has from now on (file_changed). */
-static void remove_bytes(struct tree *t, uint64_t ino, const struct row_pending *p) {
-    file_unnamed(t, ino, p);
-    struct file *f = file_find(t, ino); /* one that only lingered has gone with its spool files */
-    if (!f)
-        return;
-    f->unnamed = false;
-    if (f->snap)
-        spool_remove(f->snap);
-    if (f->spool)
-        spool_remove(f->spool);
-    spool_unref(f->snap);
-    spool_unref(f->spool);
-    f->snap = f->spool = NULL;
-}
-
 static int write_inode(struct carry *c, const struct merge_result *m, const struct merge_inode *i) {
     struct tree *t = c->tree;
     CLEANUP_RECORD struct record mine = {0}, rec = {0};
@@ -551,7 +535,7 @@ static int write_inode(struct carry *c, const struct merge_result *m, const stru
         file_split(t, i->ino, split->to);
         r = forget_bytes(t, i->ino, &p);
     } else if ((p.spool || p.snap) && !record_same_content(&rec, &mine)) {
-        remove_bytes(t, i->ino, &p);
+        file_drop_bytes(t, i->ino, &p);
         r = forget_bytes(t, i->ino, &p);
     }
     if (r < 0)
@@ -577,7 +561,7 @@ static int drop_inode(struct carry *c, const struct merge_result *m, uint64_t in
     }
     bool there = rows_c_inode(t, ino, NULL, NULL, NULL) == 1;
     if (there && (p.spool || p.snap))
-        remove_bytes(t, ino, &p); /* equal to what is there now */
+        file_drop_bytes(t, ino, &p); /* equal to what is there now */
     else if (p.spool || p.snap)
         file_unnamed(t, ino, &p);
     int dropped = rows_p_drop(t, ino);

@@ -281,6 +281,21 @@ void file_unnamed(struct tree *t, uint64_t ino, const struct row_pending *p) {
     remove_spooled(t, p->snap);
 }
 
+void file_drop_bytes(struct tree *t, uint64_t ino, const struct row_pending *p) {
+    file_unnamed(t, ino, p);
+    struct file *f = file_find(t, ino); /* one that only lingered has gone with its spool files */
+    if (!f)
+        return;
+    f->unnamed = false;
+    if (f->snap)
+        spool_remove(f->snap);
+    if (f->spool)
+        spool_remove(f->spool);
+    spool_unref(f->snap);
+    spool_unref(f->spool);
+    f->snap = f->spool = NULL;
+}
+
 void file_forgotten(struct tree *t, struct orphan *o) {
     struct file *f = o->file;
     o->forgotten = true;

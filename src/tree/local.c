@@ -213,23 +213,6 @@ int local_move_names(struct tree *t, uint64_t from, uint64_t to) {
     return MIN(r, 0);
 }
 
-/* Open handles read what the shared tree has. */
-static void drop_bytes(struct tree *t, uint64_t ino, const struct row_pending *p) {
-    file_unnamed(t, ino, p);
-    struct file *f = file_find(t, ino);
-    if (!f)
-        return;
-    f->unnamed = false;
-    if (f->snap)
-        spool_remove(f->snap);
-    if (f->spool)
-        spool_remove(f->spool);
-    spool_unref(f->snap);
-    spool_unref(f->spool);
-    f->snap = f->spool = NULL;
-    file_changed(t, ino);
-}
-
 /* What was local and is in the shared tree again gives up its local name: the record is the shared one's. */
 static int give_back(struct tree *t, const struct local_row *row) {
     int r = rows_v_set_name(t, row->parent, row->name, row->n, 0, 0, false, tree_time(t));
@@ -240,8 +223,10 @@ static int give_back(struct tree *t, const struct local_row *row) {
         r = MIN(0, rows_p_inode(t, row->ino, NULL, &p));
     if (r == 0)
         r = rows_p_drop(t, row->ino);
-    if (r == 0)
-        drop_bytes(t, row->ino, &p);
+    if (r == 0) { /* open handles read what the shared tree has */
+        file_drop_bytes(t, row->ino, &p);
+        file_changed(t, row->ino);
+    }
     return r;
 }
 

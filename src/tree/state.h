@@ -385,6 +385,8 @@ void file_forgotten(struct tree *, struct orphan *); /* by the kernel: under the
 void file_named_again(struct tree *);
 /* The inode has lost its last name, its row goes: what is in the spool belongs to the open file alone, or to nobody. Under the lock. */
 void file_unnamed(struct tree *, uint64_t ino, const struct row_pending *p);
+/* Nobody will commit what is in the spool: open handles read what the shared tree has, once the caller has told them (file_changed). Under the lock. */
+void file_drop_bytes(struct tree *, uint64_t ino, const struct row_pending *p);
 void file_committed(struct tree *, uint64_t ino); /* an own entry brought its record: under the lock */
 /* Numbers of all that are: malloc'd. Under the lock. */
 size_t file_list_written(struct tree *, uint64_t **ret);
