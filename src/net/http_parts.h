@@ -202,8 +202,8 @@ void http_two_offer(struct http_call *);
 void http_two_set(struct http_call *);
 /* The head is there. */
 void http_two_learn(struct http_call *);
-/* A transfer has ended so: true when it must be sent again. */
-bool http_two_broke(const struct http_call *, CURLcode);
+/* A transfer has ended so: true when it must be sent again, which is counted. */
+bool http_two_broke(struct http_call *, CURLcode);
 /* May it not start yet? */
 bool http_two_waits(const struct http_call *);
 /* True when a connection has become ready that others may share. */

@@ -220,8 +220,8 @@ void *http_thread(void *arg) {
         int left;
         now = http_mono();
         note_clocks(h, now);
+        http_transfer_unpause(h, now); /* may end some, and so free places */
         http_host_pump(h, now);
-        http_transfer_unpause(h, now);
         curl_multi_perform(h->multi, &left);
         bool go_on = collect(h) > 0;
         go_on |= http_two_opened(h);

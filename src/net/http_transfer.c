@@ -447,7 +447,6 @@ void http_transfer_end(struct http_call *c, CURLcode code) {
     int err = 0;
     char *why = NULL;
     if (http_two_broke(c, code)) {
-        c->again++;
         http_transfer_again(c);
         return;
     }

@@ -45,11 +45,7 @@ static bool may_be_cut(const struct http_call *c, CURLcode code) {
            strcmp(c->req.method, "HEAD") != 0;
 }
 
-bool http_two_broke(const struct http_call *c, CURLcode code) {
-    if (!c->two || c->failed)
-        return false;
-    if (http_transfer_answered(c, code))
-        return may_be_cut(c, code);
+static bool is_broken(const struct http_call *c, CURLcode code) {
     switch (code) {
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
@@ -63,6 +59,17 @@ bool http_two_broke(const struct http_call *c, CURLcode code) {
     default:
         return false;
     }
+}
+
+bool http_two_broke(struct http_call *c, CURLcode code) {
+    if (!c->two || c->failed)
+        return false;
+    if (!http_transfer_answered(c, code)) {
+        c->again++;
+        return is_broken(c, code);
+    }
+    c->again = AGAIN_MAX; /* it would be the same again, but by HTTP/1.1 */
+    return may_be_cut(c, code);
 }
 
 /* curl 7.88 lets others join a connection that is being made, without counting them, and takes it away under them when that fails: so one at a time makes one. */

@@ -336,6 +336,23 @@ static void a_limit_and_a_range_of_the_whole_object(void **state) {
     http_box_free(b);
 }
 
+/* What a limit has held back, and is complete when it is let through, makes room for the next one at once. */
+static void who_waits_behind_a_limit_goes_on(void **state) {
+    (void)state;
+    struct http_box *b = http_box_new(say_megabyte_whole, NULL,
+                                      &(struct http_config){.download_limit = 1 << 20, .max_connections = 1, .stall_timeout_ns = 200 * NS_PER_S});
+    for (size_t n = 16 << 10; n <= 128 << 10; n += 9000) {
+        struct http_request range = {.url = "/", .range_len = n, .timeout_ns = 20 * NS_PER_S};
+        struct box_call *first = box_start(b, &range), *next = box_start(b, &range);
+        assert_int_equal(box_wait(first)->err, 0);
+        assert_int_equal(box_wait(next)->err, 0);
+        assert_int_equal(next->len, n);
+        box_call_free(first);
+        box_call_free(next);
+    }
+    http_box_free(b);
+}
+
 /* Held back by the limit for longer than the stall timeout, and no processor time is used up meanwhile. */
 static void a_limit_is_no_stall_and_costs_nothing(void **state) {
     (void)state;
@@ -602,6 +619,7 @@ int main(void) {
         cmocka_unit_test(an_upload_limit_holds_for_all_together),
         cmocka_unit_test(a_download_limit_holds_for_all_together),
         cmocka_unit_test(a_limit_and_a_range_of_the_whole_object),
+        cmocka_unit_test(who_waits_behind_a_limit_goes_on),
         cmocka_unit_test(a_limit_is_no_stall_and_costs_nothing),
         cmocka_unit_test(a_bucket_of_tokens),
         cmocka_unit_test(a_slow_bucket_loses_nothing_to_rounding),
