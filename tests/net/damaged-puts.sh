@@ -6,7 +6,7 @@
 BACKENDS='double: it damages requests'
 . "${0%/*}/../sh/lib.sh"
 requires openssl
-FAULTS="cut-request=0 cut-request=50000 reset lose fail=409 fail=500 fail=503,retry-after=1 fail=400:RequestTimeout fail=400:BadDigest fail=307,to=${S3#http://} html=200 html=511 late=100 throttle=2000000 close"
+FAULTS="delay=100 cut-request=0 cut-request=50000 reset lose fail=409 fail=500 fail=503,retry-after=1 fail=400:RequestTimeout fail=400:BadDigest fail=307,to=${S3#http://} html=200 html=511 late=100 throttle=2000000 close"
 new_volume
 mount_volume settle=50ms
 mkdir "$MNT/first" # a host's first change takes an entry by itself

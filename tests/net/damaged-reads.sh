@@ -6,7 +6,7 @@
 BACKENDS='double: it damages answers'
 . "${0%/*}/../sh/lib.sh"
 requires openssl
-FAULTS='cut=100000 truncate=100000 corrupt=70000 corrupt=2200000 wrong-range whole chunked close reset lose fail=500 fail=502 fail=504 fail=503,retry-after=1 html html=200 throttle=2000000 late=100'
+FAULTS='delay=100 cut=100000 truncate=100000 corrupt=70000 corrupt=2200000 wrong-range whole chunked close reset lose fail=500 fail=502 fail=504 fail=503,retry-after=1 html html=200 throttle=2000000 late=100'
 new_volume
 mount_volume
 mkdir "$TMP/source"
@@ -39,7 +39,7 @@ for kind in $FAULTS; do
     timeout 30 cat "$MNT/$kind" >"$TMP/out" 2>"$TMP/err" || status=$?
     cmp -n "$(wc -c <"$TMP/out")" "$TMP/out" "$TMP/source/$kind" || fail "$kind: wrong bytes were shown"
     case $kind:$status in
-    whole:0 | chunked:[01] | close:0 | throttle=*:[01] | late=*:[01]) ;; # in a second or not
+    whole:0 | chunked:[01] | close:0 | throttle=*:[01] | delay=*:[01] | late=*:[01]) ;; # in a second or not
     *:1) grep -q 'Input/output error' "$TMP/err" || fail "$kind: not EIO: $(cat "$TMP/err")" ;;
     *) fail "$kind: exit status $status" ;;
     esac

@@ -40,12 +40,13 @@ def rules(rnd, s3):
     return [
         f"any:delay={ms(1, 800)}", "any:hang,count=2", "put:hang,count=1", "cdn:hang,count=3", "any:reset", f"s3:cut-request={n(60000)}",
         f"any:throttle={n(20000, 300000)}", "s3:fail=503", f"s3:fail=503,retry-after={n(3)}", f"cdn:fail=503,retry-after={n(3)}", "s3:fail=500", "s3:fail=409",
-        "put:fail=412,count=2,prefix=.assetfs/journal/",
+        "put:fail=412,count=2,prefix=.assetfs/journal/", "put:fail=412,count=1,prefix=files/", "create:fail=409", "part:reset", "complete:fail=409", "complete:fail=500",
         f"s3:fail=307,to={s3}", "s3:fail=400:RequestTimeout", "s3:fail=400:BadDigest", "s3:refuse", "put:html=200", "put:html", "put:lose", "any:lose",
         "create:lose", "part:lose", "complete:lose", "part:fail=500", "complete:error200", "complete:error200=SlowDown", "put:garbage,count=1",
         "put:garbage,count=1,prefix=files/", "cdn:spa", "cdn:html=200", "cdn:html", "cdn:fail=500", "cdn:fail=502", "cdn:fail=504", f"get:cut={n(70000)}",
         f"get:truncate={n(70000)}", f"get:corrupt={n(200000)}", f"origin:rot={n(200000)},count=1", "get:whole", "get:wrong-range", "get:chunked", "any:close",
-        "any:clock=3600", "any:clock=-3600", f"any:backwards={n(1, 12)}", "origin:refuse", f"origin:delay={ms(1, 800)}", f"any:late={ms(1, 500)}",
+        "any:clock=3600", "any:clock=-3600", f"any:backwards={n(1, 12)}", "origin:refuse", "origin:fail=500", "origin:fail=503", f"s3:fail=301,region=us-east-1,to={s3}", "s3:fail=400:ExpiredToken",
+        f"origin:delay={ms(1, 800)}", f"any:late={ms(1, 500)}",
     ]
 
 
