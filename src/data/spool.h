@@ -96,6 +96,9 @@ void spool_seal(struct spool_file *);
 void spool_unseal(struct spool_file *);
 /* The digest of the whole file and of its blocks; of a SEALED, filled file. Hashes on a worker what was not hashed while it was written. */
 void spool_digest(struct spool_file *, spool_digest_done done, void *arg);
+/* The content id of the bytes that spool file `id` has just now, whether sealed or not: reads all of it, on the caller's thread, which may block. -ENOENT; -EBUSY: part of it is the
+ * base's. Who writes to it meanwhile gets anything. */
+int spool_hash(struct spool *, uint64_t id, uint64_t *ret_size, uint8_t ret[DIGEST_SIZE]) ATTR_WARN_UNUSED;
 /* Once that has answered with 0: how many digests of parts there are; *ret: the digests, valid as long as the
  * reference. 0: none. */
 size_t spool_part_digests(struct spool_file *, const uint8_t **ret, uint64_t *ret_part_size);

@@ -80,10 +80,10 @@ void file_digest_recall(struct spool_file *f, const struct stat *st) {
 
 /* Feeds [from, to) of the file to the stream; to may be UINT64_MAX: the file's end. -ENODATA: it ends before.
  */
-static int feed(struct spool_file *f, struct digest_stream *stream, uint64_t from, uint64_t to) {
+static int feed(int fd, struct digest_stream *stream, uint64_t from, uint64_t to) {
     CLEANUP_FREE unsigned char *buf = xmalloc(CHUNK);
     while (from < to) {
-        ssize_t n = pread(f->fd, buf, (size_t)MIN(CHUNK, to - from), (off_t)from);
+        ssize_t n = pread(fd, buf, (size_t)MIN(CHUNK, to - from), (off_t)from);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -118,7 +118,7 @@ static void behind_job(void *arg) {
         SCOPE_LOCK(&d->lock);
         to = d->claimed;
     }
-    int r = feed(f, d->stream, digest_stream_bytes(d->stream), to);
+    int r = feed(f->fd, d->stream, digest_stream_bytes(d->stream), to);
     if (r < 0) {
         SCOPE_LOCK(&d->lock);
         d->stale = true;
@@ -204,7 +204,7 @@ static void final_job(void *arg) {
     bool in_parts = fstat(f->fd, &st) == 0 && (uint64_t)st.st_size >= f->spool->cfg.parts_from;
     if (!d->stream)
         d->stream = in_parts ? stream_new(f) : digest_stream_new();
-    int r = feed(f, d->stream, digest_stream_bytes(d->stream), UINT64_MAX);
+    int r = feed(f->fd, d->stream, digest_stream_bytes(d->stream), UINT64_MAX);
     uint8_t id[DIGEST_SIZE];
     uint8_t *digests = NULL, *parts = NULL;
     size_t n = 0, n_parts = 0;
@@ -277,6 +277,37 @@ void spool_digest(struct spool_file *f, spool_digest_done done, void *arg) {
         final_begin(f);
     if (final)
         done(arg, 0, d->id, d->digests, d->n_digests);
+}
+
+/* A file that nobody has open here says by its x bit whether it needs its map. */
+static bool is_whole(struct spool *s, uint64_t id, const struct stat *st) {
+    struct spool_file *f;
+    SCOPE_LOCK(&s->lock);
+    HASH_FIND(hh, s->open, &id, sizeof id, f);
+    return f ? atomic_load(&f->map_state) != MAP_PARTIAL : !(st->st_mode & S_IXUSR);
+}
+
+static int hash_fd(int fd, uint64_t *ret_size, uint8_t ret[DIGEST_SIZE]) {
+    struct digest_stream *stream = digest_stream_new();
+    uint8_t *blocks = NULL;
+    size_t n;
+    int r = feed(fd, stream, 0, UINT64_MAX);
+    *ret_size = digest_stream_bytes(stream);
+    if (r == 0)
+        digest_stream_final(stream, ret, &blocks, &n);
+    free(blocks);
+    digest_stream_free(stream);
+    return r;
+}
+
+int spool_hash(struct spool *s, uint64_t id, uint64_t *ret_size, uint8_t ret[DIGEST_SIZE]) {
+    CLEANUP_FREE char *path = spool_file_name(s, id, "");
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : is_whole(s, id, &st) ? hash_fd(fd, ret_size, ret) : -EBUSY;
+    if (fd >= 0)
+        close(fd);
+    return r;
 }
 
 size_t spool_part_digests(struct spool_file *f, const uint8_t **ret, uint64_t *ret_part_size) {

@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "tree/apply.h"
+#include "tree/compare.h"
 #include "tree/deferred.h"
 #include "tree/fault.h"
 #include "tree/file_state.h"
@@ -99,6 +100,14 @@ static bool is_new_and_open(struct carry *c, uint64_t ino) {
     return file_is_written(c->tree, ino) && !(b && b->present) && rows_c_inode(c->tree, ino, NULL, NULL, NULL) == 0;
 }
 
+/* What was hashed for this merge (compare.h); of a content only the id is compared. */
+static void take_known(struct record *rec, const struct row_pending *p, uint64_t size, const uint8_t id[DIGEST_SIZE]) {
+    content_unref(rec->content);
+    rec->content = size ? content_new(id, size, "hashed", NULL, NULL) : NULL;
+    rec->size = size;
+    rec->mtime = p->mtime;
+}
+
 static int load_record(struct carry *c, enum merge_tree which, uint64_t ino, struct record *ret) {
     struct tree *t = c->tree;
     const struct before_inode *b = which == MERGE_N ? NULL : before_find_inode(c->before, ino);
@@ -109,7 +118,11 @@ static int load_record(struct carry *c, enum merge_tree which, uint64_t ino, str
             record_free(ret);
             r = 0;
         }
-        if (r == 1 && (row_unhashed(&p) || is_new_and_open(c, ino))) {
+        uint64_t size;
+        uint8_t id[DIGEST_SIZE];
+        if (r == 1 && compare_known(t, ino, &p, &size, id)) {
+            take_known(ret, &p, size, id);
+        } else if (r == 1 && (row_unhashed(&p) || is_new_and_open(c, ino))) {
             content_unref(ret->content);
             ret->content = unsettled_content(ino);
             ret->size = 1;
@@ -370,6 +383,10 @@ static bool source_open(void *arg, uint64_t ino) {
     return file_is_written(((struct carry *)arg)->tree, ino);
 }
 
+static void source_compares(void *arg, uint64_t ino, const struct record *with) {
+    compare_note(((struct carry *)arg)->tree, ino, with);
+}
+
 static uint64_t source_mint(void *arg) {
     struct carry *c = arg;
     uint64_t ino = 0;
@@ -501,13 +518,37 @@ static bool has_inode(const struct merge_result *m, uint64_t ino) {
     return m->n_inodes && bsearch(&ino, m->inodes, m->n_inodes, sizeof *m->inodes, compare_inode);
 }
 
+static bool has_content(const struct record *rec, uint64_t size, const uint8_t id[DIGEST_SIZE]) {
+    return !rec->foreign && (size ? rec->content && !memcmp(rec->content->id, id, DIGEST_SIZE) : !rec->content);
+}
+
+/* What was hashed for this merge has the record's content: others' is that, with its key and digests, if they have the same in this inode; else it stays this host's bytes. */
+static int known_record(struct tree *t, uint64_t ino, const struct record *mine, const struct row_pending *p, uint64_t size, const uint8_t id[DIGEST_SIZE],
+                        struct record *rec) {
+    CLEANUP_RECORD struct record theirs = {0};
+    int r = rows_c_inode(t, ino, &theirs, NULL, NULL);
+    if (r < 0)
+        return r;
+    bool same = r == 1 && has_content(&theirs, size, id);
+    record_take_content(rec, same ? &theirs : mine);
+    if (!same && rec->mtime == p->mtime)
+        rec->mtime = mine->mtime;
+    return 0;
+}
+
 /* The merged record with this host's real content where a stand-in was compared. */
-static void real_record(uint64_t source, const struct record *mine, const struct merge_inode *i, struct record *ret) {
+static int real_record(struct tree *t, uint64_t source, const struct record *mine, const struct row_pending *p, const struct merge_inode *i, struct record *ret) {
     struct content *stand_in = unsettled_content(source);
+    uint64_t size;
+    uint8_t id[DIGEST_SIZE];
+    int r = 0;
     record_copy(ret, &i->rec);
     if (content_same(ret->content, stand_in))
         record_take_content(ret, mine);
+    else if (compare_known(t, source, p, &size, id) && has_content(ret, size, id))
+        r = known_record(t, i->ino, mine, p, size, id, ret);
     content_unref(stand_in);
+    return r;
 }
 
 /* What was written here is not the inode's content any more: it went to a copy, or equals what the others have. */
@@ -529,8 +570,10 @@ static int write_inode(struct carry *c, const struct merge_result *m, const stru
         p = (struct row_pending){.op = t->op, .since = t->op, .written = t->op};
         record_copy(&rec, &i->rec);
     } else {
-        real_record(source, &mine, i, &rec);
+        r = MIN(0, real_record(t, source, &mine, &p, i, &rec));
     }
+    if (r < 0)
+        return r;
     if (split) { /* its bytes are in the copy's row already */
         file_split(t, i->ino, split->to);
         r = forget_bytes(t, i->ino, &p);
@@ -543,7 +586,7 @@ static int write_inode(struct carry *c, const struct merge_result *m, const stru
     if (rows_c_inode(t, i->ino, NULL, NULL, NULL) != 1 && !p.written)
         p.written = t->op; /* it comes back, or is new: a removal waits for it */
     tree_note_inode(t, i->ino, true);
-    return rows_p_put(t, i->ino, &rec, &p);
+    return rows_p_settle(t, i->ino, &rec, &p);
 }
 
 /* What is pending no more: it equals N, became another, or is gone. */
@@ -690,6 +733,7 @@ static int merge_all(struct tree *t, const struct before *b, bool write) {
                                   .pending_inodes = source_pending_inodes,
                                   .held = source_held,
                                   .open_for_writing = source_open,
+                                  .compares = source_compares,
                                   .mint = source_mint,
                                   .host_label = t->cfg.host_label,
                                   .date = date,
@@ -700,6 +744,8 @@ static int merge_all(struct tree *t, const struct before *b, bool write) {
     if (r == 0 && fault_is_lazy(t))
         r = need_for_outcome(&c, &m);
     r = tree_missed(t, r);
+    if (r == 0 && compare_is_allowed(t) && compare_is_wanted(t))
+        r = -EINPROGRESS;
     if (r == 0 && write)
         r = write_outcome(&c, &m);
     merge_result_free(&m);
@@ -716,5 +762,5 @@ int carry_again(struct tree *t) {
 }
 
 int carry_need(struct tree *t) {
-    return fault_is_lazy(t) ? merge_all(t, &(struct before){0}, false) : 0;
+    return fault_is_lazy(t) || compare_is_allowed(t) ? merge_all(t, &(struct before){0}, false) : 0;
 }

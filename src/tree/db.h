@@ -98,7 +98,6 @@
     X(P_DUE, "SELECT ino, due FROM p_inode WHERE work + blocked > 0 ORDER BY due LIMIT ?1")                  \
     X(P_WORK, "SELECT ino FROM p_inode WHERE work = 1 AND since <= ?1 ORDER BY due LIMIT ?2")                \
     X(P_SPOOLED, "SELECT ino, spool, snap, stage FROM p_inode WHERE spool > 0 OR snap > 0")                \
-    X(P_UNHASHED, "SELECT 1 FROM p_inode WHERE work = 1 AND (spool > 0 OR stage = 0) AND since < " DB_LOCAL " LIMIT 1") \
     X(P_DUE_NOW, "UPDATE p_inode SET due = 0 WHERE ino = ?1 AND spool > 0")                                  \
     X(P_HURRY, "UPDATE p_inode SET due = 0 WHERE work + blocked > 0 AND due < 9223372036854775807")         \
     X(P_SINCE, "SELECT EXISTS(SELECT 1 FROM p_inode WHERE since <= ?1) OR EXISTS(SELECT 1 FROM p_name WHERE since <= ?1) " \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tree/deferred.h"
 #include "base/log.h"
+#include "tree/compare.h"
 #include "tree/fault.h"
 #include "tree/file_state.h"
 #include "tree/local.h"
@@ -318,11 +319,13 @@ void deferred_decide(struct tree *t) {
     if (!t->deferred || t->deferred_waits || t->inflight.active)
         return;
     int r = tree_begin(t);
+    compare_allow(t, true);
     if (r == 0)
         r = tree_end(t, review(t));
+    compare_allow(t, false);
     if (r == -EINPROGRESS) {
         t->deferred_waits = true;
-        fault_wait_later(t, again, t);
+        (compare_is_wanted(t) ? compare_wait_later : fault_wait_later)(t, again, t);
     } else if (r < 0) {
         log_errno(r, "what another host has changed while it was open here could not be merged; trying again");
     }

@@ -2,6 +2,7 @@
 #include "tree/file.h"
 #include "base/log.h"
 #include "tree/claim.h"
+#include "tree/compare.h"
 #include "tree/deferred.h"
 #include "tree/fault.h"
 #include "tree/file_state.h"
@@ -561,6 +562,7 @@ static void change_run(void *arg) {
     }
     if (r == 0) {
         f->changing++;
+        compare_forget(t, f->ino);
         f->flushed_at = 0;
         c->spool = spool_ref(f->spool);
         if (c->append)

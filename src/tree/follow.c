@@ -15,6 +15,7 @@
 #include "tree/area_set.h"
 #include "tree/batch.h"
 #include "tree/checkpoint.h"
+#include "tree/compare.h"
 #include "tree/deferred.h"
 #include "tree/dispute.h"
 #include "tree/fault.h"
@@ -250,6 +251,7 @@ static void taken(struct tree *t, const struct entry *e, const struct finding *f
         rebuild_suspect(t, e, f->ours);
     key_set_applied(t, e);
     counter_add(t->cfg.counters, COUNTER_ENTRIES_APPLIED, 1);
+    compare_clear(t);
     t->head = MAX(t->head, e->sequence);
     buf_free(&t->batch.bytes);
 }
@@ -275,7 +277,9 @@ int follow_take(struct tree *t, uint64_t seq, const void *p, size_t n) {
     if (r < 0)
         return r;
     digest_of(p, n, t->head_hash);
+    compare_allow(t, true);
     r = tree_end(t, apply_parsed(t, &e, &f, &b));
+    compare_allow(t, false);
     if (r == -EBADMSG) { /* a row here: of the entry that would mean that it is void */
         r = -EUCLEAN;
         rebuild_unreadable(t, &e);
@@ -550,9 +554,9 @@ static void unreadable(struct tree *t, const void *p, size_t n) {
 
 void follow_wait(struct tree *t, void (*ready)(void *arg, int err), void *arg) {
     tree_lock(t);
-    bool batch = batch_is_wanted(t);
+    void (*wait)(struct tree *, void (*)(void *, int), void *) = batch_is_wanted(t) ? batch_wait : compare_is_wanted(t) ? compare_wait : fault_wait_all;
     tree_unlock(t);
-    (batch ? batch_wait : fault_wait_all)(t, ready, arg);
+    wait(t, ready, arg);
 }
 
 /* An entry that was read, and whether it came out of a cache. */

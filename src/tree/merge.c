@@ -80,6 +80,8 @@ static void changed_there(struct merge *m, struct node *node, const struct recor
         our_content = true;
     } else {
         node->held = NULL;
+        if (our_content && !record_same_content(t, b))
+            merge_compares(m, ino, t);
         if (our_content && !record_same_content(t, b) && !record_same_content(t, o)) {
             split_off(m, node, o);
             our_content = false;

@@ -35,6 +35,8 @@ struct merge_source {
     /* The record its open handles were opened on (held), or NULL. */
     const struct record *(*held)(void *arg, uint64_t ino);
     bool (*open_for_writing)(void *arg, uint64_t ino);
+    /* The content that our inode has in V is about to be compared with this record's; may be NULL. */
+    void (*compares)(void *arg, uint64_t ino, const struct record *with);
     uint64_t (*mint)(void *arg); /* a new inode number of this host's session; 0: none left */
     const char *host_label;
     const char *date; /* "2026-11-22": for conflict names */

@@ -119,6 +119,11 @@ static void become(struct merge *m, uint64_t ino, uint64_t other) {
     }
 }
 
+void merge_compares(struct merge *m, uint64_t ino, const struct record *with) {
+    if (m->src->compares)
+        m->src->compares(m->src->arg, ino, with);
+}
+
 static bool is_open(struct merge *m, uint64_t ino) {
     const struct node *node = merge_node_find(m, ino);
     return (node && node->held) || m->src->open_for_writing(m->src->arg, ino);
@@ -132,7 +137,10 @@ void merge_collide(struct merge *m, struct row *row, uint64_t ino, uint64_t othe
     const struct record *a = merge_rec(m, ino), *b = merge_rec(m, other);
     bool new = !merge_inode(m, MERGE_N, ino); /* nobody else has it: it may become the other */
     bool dirs = a && b && S_ISDIR(a->mode) && S_ISDIR(b->mode);
-    if (a && b && new && (dirs || (record_same_content(a, b) && !is_open(m, ino) && !is_open(m, other)))) {
+    bool comparable = a && b && new && !dirs && !is_open(m, ino) && !is_open(m, other);
+    if (comparable)
+        merge_compares(m, ino, b);
+    if (a && b && new && (dirs || (comparable && record_same_content(a, b)))) {
         become(m, ino, other);
         return;
     }

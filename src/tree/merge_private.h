@@ -105,6 +105,8 @@ void merge_enqueue(struct merge *, struct row *, uint64_t ino);
 void merge_place(struct merge *, struct row *, uint64_t ino);
 void merge_collide(struct merge *, struct row *, uint64_t ino, uint64_t other);
 void merge_place_queued(struct merge *);
+/* Tells the source which content is compared next. */
+void merge_compares(struct merge *, uint64_t ino, const struct record *with);
 /* `to`, a copy of the base's successor t, takes what o changed since base: everything but content, times of
  * content, and type. */
 void merge_attributes(struct record *to, const struct record *base, const struct record *o);

@@ -560,13 +560,6 @@ bool settle_drains(struct tree *t) {
     return t->pending_rows && (count_rows(t, STMT_P_QUEUE) > busy + hold_count(t) || count_rows(t, STMT_P_DURABLE) > 0);
 }
 
-bool settle_unhashed(struct tree *t) {
-    sqlite3_stmt *s = db_bind(&t->db, STMT_P_UNHASHED, "");
-    bool any = db_step(s) == 1;
-    db_reset(s);
-    return any;
-}
-
 /* The snapshot is durable, and everything about it said: its file becomes the cache's. */
 static void release_snap(struct tree *t, uint64_t ino, struct file *f, struct content *content, struct row_pending *p) {
     struct spool_file *snap = NULL;

@@ -8,6 +8,7 @@
 #include "tree/area.h"
 #include "tree/batch.h"
 #include "tree/checkpoint.h"
+#include "tree/compare.h"
 #include "tree/fault.h"
 #include "tree/news.h"
 #include "tree/object.h"
@@ -19,8 +20,6 @@
 #define WINDOW_BYTES ((size_t)16 << 20)
 /* Probes at once while looking for the head. */
 #define PROBES 8
-/* How long a mount waits for what was written before it to be hashed. */
-#define HASH_FIRST_MS 3000
 /* No journal is that long: whoever says that its entry is there says so of everything. */
 #define SEQUENCE_MAX ((uint64_t)1 << 39)
 /* How long entry 1 is asked for again after trouble. */
@@ -345,9 +344,9 @@ static int take_entry(struct tree *t, uint64_t seq, const void *p, size_t n, str
         if (r != -EINPROGRESS)
             return r;
         tree_lock(t);
-        bool batch = batch_is_wanted(t);
+        bool batch = batch_is_wanted(t), bytes = compare_is_wanted(t);
         tree_unlock(t);
-        r = batch ? batch_fetch_here(t, why) : fault_wait_here(t);
+        r = batch ? batch_fetch_here(t, why) : bytes ? compare_here(t) : fault_wait_here(t);
         if (r < 0 && batch)
             return r;
         if (r < 0) {
@@ -504,21 +503,6 @@ static void note_started(struct tree *t, int r, const char *why) {
     settle_hand_over(t);
 }
 
-/* Bytes that have no content id yet are equal to nothing: what a restored local state would upload again comes out as a conflicted copy. So they are hashed
- * before the journal is read on, as far as that goes in a while. */
-static void hash_first(struct tree *t) {
-    for (int i = 0; i < HASH_FIRST_MS / 10; i++) {
-        tree_lock(t);
-        bool left = t->pending_rows && settle_unhashed(t);
-        if (left)
-            settle_kick(t);
-        tree_unlock(t);
-        if (!left)
-            return;
-        usleep(10000);
-    }
-}
-
 /* Without a proof of the head, nobody can tell how much of the tree is missing. What is known here is shown all the same; a mount that knows nothing begins only with a proof.
  * *by_writing: it is to come when the tree has started. */
 static int prove(struct tree *t, bool local, uint64_t head, bool *by_writing, struct buf *why) {
@@ -563,8 +547,6 @@ int tree_start(struct tree *t, struct buf *why) {
     bool local = t->seq > 0, proven = false, by_writing = false;
     t->made_here = !local;
     uint64_t head = 0;
-    if (local && !t->cfg.read_only && t->cfg.timeout_ns > 0)
-        hash_first(t);
     int r = local ? checkpoint_attach(t, why) : 0;
     if (r < 0)
         return r;

@@ -117,6 +117,14 @@ struct batch_want {
     int64_t failing_since; /* mono: since when it is missing or not what it should be; 0: it is not */
 };
 
+/* compare.c */
+struct compared;
+struct compare_state {
+    struct compared *table;
+    unsigned wanted; /* of these, not hashed yet */
+    bool allowed;
+};
+
 /* dispute.c */
 #define DAMAGED_WRITERS 8
 struct damaged_writer {
@@ -243,6 +251,7 @@ struct tree {
     int64_t well_at;           /* mono: when this host last looked at itself and was well; 0: it has not */
     size_t n_void;             /* changes of the last entry that did not fit */
     struct dispute dispute;
+    struct compare_state compare;
     struct rebuild *rebuild;   /* under way (rebuild.h); NULL: not */
     int64_t witness_at;        /* mono: when the newest entry was last seen in the bucket, or all that could be seen of it was a cache's: then a commit is the proof */
     bool read_only;            /* by configuration, or for `reason` */
@@ -352,7 +361,6 @@ void settle_hand_over(struct tree *);
 void settle_init(struct tree *);
 void settle_kick(struct tree *);
 bool settle_drains(struct tree *);   /* as tree_can_drain(), under the lock */
-bool settle_unhashed(struct tree *); /* whether any pending bytes have no content id yet */
 int settle_recover(struct tree *, struct buf *why);
 /* The row's snapshot, if it has one, is durable and needed no more: it becomes the cache's, with the settle_hand_over() that follows. *p loses it; the caller puts the row. */
 void settle_keep(struct tree *, uint64_t ino, const struct record *, struct row_pending *p);

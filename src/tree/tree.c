@@ -2,6 +2,7 @@
 #include "tree/tree.h"
 #include "base/log.h"
 #include "tree/checkpoint.h"
+#include "tree/compare.h"
 #include "tree/area_set.h"
 #include "tree/deferred.h"
 #include "tree/dispute.h"
@@ -426,6 +427,7 @@ static void tree_free(struct tree *t) {
     free(t->reason);
     free(t->stuck_reason);
     dispute_free(t);
+    compare_clear(t);
     for (size_t i = 0; i < t->n_equals; i++)
         free(t->equals[i].name);
     free(t->equals);
