@@ -3,6 +3,8 @@
 #include "base/utf8.h"
 
 void buf_free(struct buf *b) {
+    if (b->secret && b->data)
+        explicit_bzero(b->data, b->cap);
     free(b->data);
     *b = (struct buf){0};
 }
@@ -16,6 +18,22 @@ void buf_wipe(struct buf *b) {
 void buf_reset(struct buf *b) {
     b->len = 0;
     b->err = 0;
+}
+
+static void grow(struct buf *b, size_t cap) {
+    if (!b->secret) {
+        b->data = xrealloc(b->data, cap);
+        b->cap = cap;
+        return;
+    }
+    unsigned char *data = xmalloc(cap);
+    if (b->len)
+        memcpy(data, b->data, b->len);
+    if (b->data)
+        explicit_bzero(b->data, b->cap);
+    free(b->data);
+    b->data = data;
+    b->cap = cap;
 }
 
 /* One byte more than asked for is always there, so that buf_str() can end the string at the ceiling, too. */
@@ -33,8 +51,7 @@ int buf_reserve(struct buf *b, size_t more) {
     if (b->cap <= SIZE_MAX / 2 && cap < 2 * b->cap)
         cap = b->max >= 2 * b->cap ? 2 * b->cap : b->max + 1;
     cap = MAX(cap, 32);
-    b->data = xrealloc(b->data, cap);
-    b->cap = cap;
+    grow(b, cap);
     return 0;
 }
 

@@ -14,12 +14,14 @@ struct buf {
     unsigned char *data; /* not NUL-terminated except by buf_str() */
     size_t len, cap, max;
     int err;
+    bool secret; /* no byte stays in memory that is given back */
 };
 
 #define BUF_INIT(max_) ((struct buf){.max = (max_)})
+#define BUF_SECRET(max_) ((struct buf){.max = (max_), .secret = true})
 
 void buf_free(struct buf *b);  /* also wipes the struct; safe on a zeroed one */
-void buf_wipe(struct buf *b);  /* zeroes the bytes first: for secrets */
+void buf_wipe(struct buf *b);  /* zeroes the bytes first, in any case */
 void buf_reset(struct buf *b); /* keeps the memory */
 int buf_reserve(struct buf *b, size_t more);
 int buf_append(struct buf *b, const void *p, size_t n);

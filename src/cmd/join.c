@@ -231,7 +231,7 @@ static int mount_it(struct join *j, const char *mountpoint) {
 }
 
 static int join_volume(const char *path, const char *list, const char *mountpoint) {
-    struct join j = {.path = path, .list = list, .text = BUF_INIT(INVITATION_MAX), .ca = BUF_INIT(INVITATION_MAX), .why = BUF_INIT(65536)};
+    struct join j = {.path = path, .list = list, .text = BUF_SECRET(INVITATION_MAX), .ca = BUF_INIT(INVITATION_MAX), .why = BUF_INIT(65536)};
     options_init(&j.opt);
     int status = read_invitation(&j);
     if (status == STATUS_DONE)

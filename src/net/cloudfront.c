@@ -221,7 +221,7 @@ static int sign(const struct cloudfront_key *key, enum cloudfront_hash hash, con
 /* Each part with `before` in front of its name, and `between` behind it unless it is the last. */
 static int sign_parts(const struct cloudfront_key *key, const struct cloudfront_grant *g, const char *before,
                       const char *between, struct buf *ret, struct buf *why) {
-    CLEANUP_BUF struct buf policy = BUF_INIT(POLICY_MAX), signature = BUF_INIT(4096);
+    CLEANUP_BUF struct buf policy = BUF_SECRET(POLICY_MAX), signature = BUF_SECRET(4096);
     int r = cloudfront_policy_text(g, &policy, why);
     if (r == 0)
         r = sign(key, g->hash, &policy, &signature, why);
@@ -252,7 +252,7 @@ int cloudfront_sign_cookie(const struct cloudfront_key *key, const struct cloudf
 
 int cloudfront_sign_url(const struct cloudfront_key *key, const struct cloudfront_grant *g, const char *url,
                         char **ret, struct buf *why) {
-    CLEANUP_BUF struct buf b = BUF_INIT(strlen(url) + 2 * POLICY_MAX);
+    CLEANUP_BUF struct buf b = BUF_SECRET(strlen(url) + 2 * POLICY_MAX);
     buf_printf(&b, "%s%c", url, strchr(url, '?') ? '&' : '?');
     int r = cloudfront_sign_query(key, g, &b, why);
     if (r == 0)

@@ -66,7 +66,7 @@ static const char *take_char(struct words *w, const char *p, struct buf *why) {
 }
 
 int credential_words_of(const char *line, char ***ret, struct buf *why) {
-    struct words w = {.text = BUF_INIT(LINE_SIZE_MAX)};
+    struct words w = {.text = BUF_SECRET(LINE_SIZE_MAX)};
     const char *p = line;
     if (strlen(line) > LINE_SIZE_MAX) {
         buf_append_str(why, "it is too long");

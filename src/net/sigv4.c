@@ -157,7 +157,7 @@ void sigv4_canonical_request(const struct sigv4_request *r, struct buf *ret) {
 }
 
 void sigv4_string_to_sign(const struct sigv4_key *key, const struct sigv4_request *r, struct buf *ret) {
-    struct buf canonical = BUF_INIT(CANONICAL_MAX);
+    struct buf canonical = BUF_SECRET(CANONICAL_MAX);
     uint8_t digest[DIGEST_SIZE];
     char hex[DIGEST_HEX_SIZE], when[TIME_SIZE];
     CLEANUP_FREE char *scope = scope_of(key, r->time);

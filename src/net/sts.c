@@ -49,7 +49,7 @@ static void set_headers(struct sts_request *r, const struct url *u, const char *
                         const struct credential *keys, int64_t now) {
     char hex[DIGEST_HEX_SIZE];
     uint8_t digest[DIGEST_SIZE];
-    struct buf lines = BUF_INIT(HEADERS_MAX);
+    struct buf lines = BUF_SECRET(HEADERS_MAX);
     const struct sigv4_pair headers[] = {{"Host", u->authority}, {"Content-Type", FORM}};
     r->headers[r->n_headers++] = xstrdup("Content-Type: " FORM);
     r->headers[r->n_headers++] = xstrdup("Accept: text/xml");

@@ -279,7 +279,7 @@ static int prove(struct cdn_access *a, const struct secrets *s, const char *url,
 }
 
 int cdn_access_pass(struct cdn_access *a, const char *url, struct cdn_pass *ret, struct buf *why) {
-    struct buf proof = BUF_INIT(PASS_MAX);
+    struct buf proof = BUF_SECRET(PASS_MAX);
     refresh(a);
     struct secrets *s = secrets_get(a);
     *ret = (struct cdn_pass){.generation = s->generation, .skew = atomic_load(&a->skew)};
@@ -359,7 +359,7 @@ int cdn_access_new(struct env *env, const struct cdn_access_config *c, struct cd
     pthread_mutex_init(&a->lock, NULL);
     int r = secrets_read(a, &a->now, a->marks, why);
     if (r == 0 && a->path[FILE_KEY]) {
-        struct buf proof = BUF_INIT(PASS_MAX);
+        struct buf proof = BUF_SECRET(PASS_MAX);
         int64_t until; /* not every OpenSSL signs with SHA-1: better said now */
         r = prove(a, a->now, "http://localhost/", clock_of(a), &proof, &until, why);
         buf_wipe(&proof);

@@ -192,7 +192,7 @@ void s3_sign(const struct s3_place *p, const struct credential *c, const struct 
              struct s3_signed *ret) {
     CLEANUP_FREE char *host = host_of(p);
     struct sigv4_pair headers[S3_HEADERS_MAX + 1] = {{"Host", host}};
-    CLEANUP_BUF struct buf path = BUF_INIT(URL_MAX), added = BUF_INIT(HEADERS_SIZE_MAX),
+    CLEANUP_BUF struct buf path = BUF_INIT(URL_MAX), added = BUF_SECRET(HEADERS_SIZE_MAX),
                            query = BUF_INIT(URL_MAX);
     size_t n = 1;
     *ret = (struct s3_signed){0};

@@ -51,6 +51,19 @@ static void huge_request_is_refused_not_wrapped(void **state) {
     assert_int_equal(buf_reserve(&b, SIZE_MAX), -EFBIG);
 }
 
+/* What was freed is looked at no more; what has moved is the only thing to see. */
+static void a_secret_keeps_its_bytes_where_it_grows(void **state) {
+    (void)state;
+    CLEANUP_BUF struct buf b = BUF_SECRET(1 << 20);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(buf_append(&b, "0123456789", 10), 0);
+    assert_int_equal(b.len, 10000);
+    for (size_t i = 0; i < b.len; i += 10)
+        assert_memory_equal(b.data + i, "0123456789", 10);
+    buf_wipe(&b);
+    assert_null(b.data);
+}
+
 static void nothing_of_nothing_may_be_null(void **state) {
     (void)state;
     CLEANUP_BUF struct buf b = BUF_INIT(0);
@@ -138,6 +151,7 @@ int main(void) {
         cmocka_unit_test(error_sticks),
         cmocka_unit_test(reset_clears_the_error_and_keeps_the_memory),
         cmocka_unit_test(huge_request_is_refused_not_wrapped),
+        cmocka_unit_test(a_secret_keeps_its_bytes_where_it_grows),
         cmocka_unit_test(nothing_of_nothing_may_be_null),
         cmocka_unit_test(printf_appends),
         cmocka_unit_test(printf_honours_the_ceiling),
