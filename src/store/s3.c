@@ -334,6 +334,7 @@ int store_s3_open(struct env *env, struct counters *counters, const struct s3_co
         .parallel_gets = MAX(connections * 3 / 4, 1),
         .parts_from = s->multipart_from,
         .part_size = s->part_size,
+        .key_max = S3_KEY_MAX - MIN(strlen(c->prefix), S3_KEY_MAX - 1),
         .get_size = GET_SIZE,
         .absence_ns = STORE_ABSENCE_NS,
         .no_customer_key = "give sse_c_key_file=",

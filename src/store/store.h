@@ -123,6 +123,7 @@ struct store {
     unsigned parallel_gets;
     /* Objects of parts_from bytes and more are put in parts, nearly always of part_size each; 0: never. */
     uint64_t parts_from, part_size;
+    size_t key_max;            /* bytes of the longest key: less than 1024 where the volume's place in the bucket stands before it; 0: 1024 */
     uint64_t get_size;         /* the largest range worth asking for in one get, a multiple of BLOCK_SIZE */
     const char *no_customer_key; /* where store_customer_key() finds none: why not, for people */
     /* For how long an absence may be untrue: a cache on the way remembers it, or a refusal looks the same. 0: what it says is so. */

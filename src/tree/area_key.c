@@ -201,21 +201,29 @@ static int check_form(const char *tmpl, const char *key, struct buf *why) {
     }
 }
 
+/* The extension of the longest key. */
+#define LONGEST ".abcdefghijklmno"
+
+size_t area_key_longest(const char *tmpl, const char *path) {
+    static const uint8_t id[DIGEST_SIZE];
+    CLEANUP_FREE char *key = area_key_make(tmpl, path, id, LONGEST, 0);
+    return strlen(key) + strlen("-99");
+}
+
 int area_key_check(const char *tmpl, const char *path, const char *prefix, struct buf *why) {
     static const uint8_t id[DIGEST_SIZE];
     int r = check_words(tmpl, why);
     if (r < 0)
         return r;
-    CLEANUP_FREE char *key = area_key_make(tmpl, path, id, ".abcdefghijklmno", 0);
+    CLEANUP_FREE char *key = area_key_make(tmpl, path, id, LONGEST, 0);
     CLEANUP_FREE char *shortest = area_key_make(tmpl, path, id, "", 0);
     r = check_form(tmpl, key, why);
     if (r == 0)
         r = check_form(tmpl, shortest, why);
     if (r < 0)
         return r;
-    if (strlen(key) + strlen("-99") > AREA_KEY_MAX) {
-        buf_printf(why, "the key template makes keys of up to %zu bytes for this area, and a key has at most %d: make template or path shorter", strlen(key) + strlen("-99"),
-                   AREA_KEY_MAX);
+    if (area_key_longest(tmpl, path) > AREA_KEY_MAX) {
+        buf_printf(why, "the key template makes keys of up to %zu bytes for this area, and a key has at most %d: make template or path shorter", area_key_longest(tmpl, path), AREA_KEY_MAX);
         return -EINVAL;
     }
     size_t n = strlen(prefix);

@@ -29,6 +29,8 @@
 
 /* -EINVAL with the sentence that says what is wrong. prefix: where the volume keeps its journal; no key may lie there. */
 int area_key_check(const char *tmpl, const char *path, const char *prefix, struct buf *why) ATTR_WARN_UNUSED;
+/* Bytes of the longest key that the template makes. */
+size_t area_key_longest(const char *tmpl, const char *path);
 /* The rest expects a template that has passed. now: ns. malloc'd. */
 char *area_key_make(const char *tmpl, const char *path, const uint8_t id[DIGEST_SIZE], const char *ext, int64_t now);
 /* Whether the key is one that the template makes of this content at some time, or an alternative of it ("-1" before the extension: data/uploader.h). */

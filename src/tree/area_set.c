@@ -88,10 +88,21 @@ bool area_divides(struct tree *t, uint64_t parent, const char *name, size_t n, u
 
 /* Setting */
 
+/* With what stands before every key of the volume. */
+static int check_length(const struct store *w, const struct area *a, struct buf *why) {
+    size_t longest = area_key_longest(area_template(a), a->path);
+    if (!w->key_max || longest <= w->key_max)
+        return 0;
+    buf_printf(why, "the key template makes keys of up to %zu bytes for this area, and beside the volume's place in the bucket, %s, there is room for %zu: make template or path shorter", longest,
+               w->address, w->key_max);
+    return -EINVAL;
+}
+
 int area_usable(struct tree *t, const struct area *a, struct buf *why) {
     struct store *w = t->cfg.writer;
     const char *customer_key = a->encryption == KEEP_CUSTOMER ? store_customer_key(w, a->key_id) : NULL;
-    return area_check(a, t->cfg.prefix, customer_key, w->no_customer_key ? w->no_customer_key : "the volume's store has no customer keys", why);
+    int r = area_check(a, t->cfg.prefix, customer_key, w->no_customer_key ? w->no_customer_key : "the volume's store has no customer keys", why);
+    return r < 0 ? r : check_length(w, a, why);
 }
 
 /* The rules as they would be. */

@@ -189,6 +189,21 @@ static void headers_of_what_is_there_stay_and_are_spoken_of(void **st) {
     assert_null(other);
 }
 
+/* With what stands before every key of the volume: s3://bucket/some/place. */
+static void a_key_has_room_beside_the_volumes_place(void **st) {
+    struct tree_box *b = *st;
+    CLEANUP_BUF struct buf why = BUF_INIT(16384), words = BUF_INIT(4096);
+    const size_t rest = strlen("/") + 64 + 16 + strlen("-99");
+    b->tree->cfg.writer->key_max = 512;
+    buf_printf(&words, "key=%0*d/{sha256}{ext}", (int)(512 - rest), 0);
+    set(b, "public", buf_str(&words));
+    buf_reset(&words);
+    buf_printf(&words, "key=%0*d/{sha256}{ext}", (int)(513 - rest), 0);
+    assert_int_equal(try_set(b, "public", buf_str(&words), &why), -EINVAL);
+    assert_non_null(strstr(buf_str(&why), "makes keys of up to 513 bytes"));
+    assert_non_null(strstr(buf_str(&why), "there is room for 512"));
+}
+
 static void entries_say_that_there_are_areas(void **st) {
     struct tree_box *b = *st;
     set(b, "public", "access=open");
@@ -237,6 +252,7 @@ int main(void) {
         TEST(bad_rules_are_refused),
         TEST(a_rule_that_others_lean_on_stays),
         TEST(headers_of_what_is_there_stay_and_are_spoken_of),
+        TEST(a_key_has_room_beside_the_volumes_place),
         TEST(entries_say_that_there_are_areas),
         TEST(many_rules_go_in_several_entries),
     };
