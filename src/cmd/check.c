@@ -72,22 +72,24 @@ static int print(struct check *c) {
     return statuses[report_worst(&c->report)];
 }
 
-/* With the areas that a mount of the volume knows, or the default one: signed, if there is a key to sign
- * with. */
+/* With the areas that a mount of the volume knows, or the default one: not for everybody, if there is something to present to the CDN. */
 static int probe(struct check *c) {
     struct areas areas;
     if (volume_areas(c->opt, &areas) < 0)
         areas_put(&areas, &(struct area){.path = xstrdup(""),
-                                         .access = c->opt->cdn_key_file ? AREA_SIGNED : AREA_OPEN});
+                                         .access = c->opt->cdn_key_file || c->opt->cdn_header ? AREA_SIGNED : AREA_OPEN});
     struct probe_area *list = xcalloc(areas.n, sizeof *list);
     for (size_t i = 0; i < areas.n; i++)
         list[i] = (struct probe_area){.room = area_key_room(area_template(&areas.v[i]), areas.v[i].path),
-                                      .open = areas.v[i].access == AREA_OPEN};
+                                      .open = areas.v[i].access == AREA_OPEN,
+                                      .keep = area_keep(&areas.v[i], "text/plain")};
     const struct probe_config config = {
         .env = loop_env(c->loop), .opt = c->opt, .origin = c->origin, .areas = list, .n_areas = areas.n};
     int r = probe_deployment(&config, &c->report, &c->why);
-    for (size_t i = 0; i < areas.n; i++)
+    for (size_t i = 0; i < areas.n; i++) {
         free((char *)(uintptr_t)list[i].room);
+        keep_unref((struct keep *)(uintptr_t)list[i].keep);
+    }
     free(list);
     areas_free(&areas);
     return r;

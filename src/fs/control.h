@@ -16,7 +16,7 @@
  *   changes SINCE follow   the same, and what comes later, until one of the two goes away
  *   changes text ...       the same for people: lines "text LINE"
  *   area list [json]       the rules of the volume's areas: lines "text PATH WORDS" or JSON, then "done"
- *   area set PATH WORDS    sets a rule (tree/area.h has the words; the path is quoted like them): "progress" lines, then "done [SENTENCE]" when it is in the bucket
+ *   area set PATH WORDS    sets a rule (tree/area.h has the words; the path is quoted like them): "progress" lines, then "done [SENTENCE]" when it is in the bucket; "left 0 0 SENTENCE": it is not yet, or what is put by it is refused
  *   area remove PATH       likewise
  *   area apply PATH        brings older objects home: "progress FILES MOVED" lines, then "done FILES MOVED"
  *   rotate KEY-ID          announces a volume key that the mount can find, waits until that is durable, then "done" or "left 0 0 SENTENCE"

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "fs/serve_area.h"
 #include "base/digest.h"
+#include "store/open.h"
 #include "tree/area_set.h"
+#include "tree/area_trial.h"
 #include "tree/fault.h"
 #include "tree/names.h"
 #include <inttypes.h>
@@ -167,6 +169,82 @@ static void wait_durable(struct serve *v, struct waiting *w, struct control_repl
         *ret_gone = !control_say(reply, "progress 0 0");
 }
 
+/* An object is put by the rule that was set. Who comes second, the answer or the connection that does not wait for it any more, frees this. */
+struct trial {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool answered, left; /* guarded by mutex, as the rest */
+    int err;
+    char *why;
+};
+
+static void trial_free(struct trial *x) {
+    pthread_cond_destroy(&x->changed);
+    pthread_mutex_destroy(&x->mutex);
+    free(x->why);
+    free(x);
+}
+
+static void trial_answered(void *arg, int err, const char *why) {
+    struct trial *x = arg;
+    pthread_mutex_lock(&x->mutex);
+    bool left = x->left;
+    x->answered = true;
+    x->err = err;
+    x->why = why ? xstrdup(why) : NULL;
+    pthread_cond_signal(&x->changed);
+    pthread_mutex_unlock(&x->mutex);
+    if (left)
+        trial_free(x);
+}
+
+/* A moment. */
+static bool trial_wait(struct trial *x) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    int64_t sum = until.tv_nsec + STEP_NS;
+    until.tv_sec += sum / NS_PER_S;
+    until.tv_nsec = sum % NS_PER_S;
+    SCOPE_LOCK(&x->mutex);
+    if (!x->answered)
+        pthread_cond_timedwait(&x->changed, &x->mutex, &until);
+    return x->answered;
+}
+
+/* Why what is put by the rule is refused, malloc'd; NULL: it is not, or nobody can say just now. */
+static char *try_rule(struct serve *v, const char *path, struct control_reply *reply) {
+    struct trial *x = xcalloc(1, sizeof *x);
+    pthread_mutex_init(&x->mutex, NULL);
+    pthread_cond_init(&x->changed, NULL);
+    if (tree_area_try(v->session->tree, path, trial_answered, x) < 0) {
+        trial_free(x);
+        return NULL;
+    }
+    while (!trial_wait(x))
+        if (!control_say(reply, "progress 0 0")) {
+            pthread_mutex_lock(&x->mutex);
+            bool answered = x->answered;
+            x->left = true;
+            pthread_mutex_unlock(&x->mutex);
+            if (answered)
+                trial_free(x);
+            return NULL;
+        }
+    bool trouble = x->err == 0 || x->err == -EIO || x->err == -ETIMEDOUT;
+    char *why = trouble ? NULL : xstrdup(x->why ? x->why : strerror(-x->err));
+    trial_free(x);
+    return why;
+}
+
+/* It is in the bucket. */
+static void tell_set(struct serve *v, const char *path, const char *note, bool try, struct control_reply *reply) {
+    CLEANUP_FREE char *refused = try && store_is_s3(v->session->opt) ? try_rule(v, path, reply) : NULL;
+    if (refused)
+        control_say(reply, "left 0 0 the rule holds from now on, but an object put by it was refused, and files wait until that is mended: %s%s%s", refused, note ? "; " : "", note ? note : "");
+    else
+        control_say(reply, "done%s%s", note ? " " : "", note ? note : "");
+}
+
 static void serve_set(struct serve *v, const char *args, bool remove, struct control_reply *reply) {
     CLEANUP_BUF struct buf why = BUF_INIT(65536);
     CLEANUP_FREE char *path = take_word(&args), *note = NULL;
@@ -196,7 +274,7 @@ static void serve_set(struct serve *v, const char *args, bool remove, struct con
     else if (!tree_area_is(t, path, remove ? NULL : args))
         control_say(reply, "error another host has set a rule at the same time that this one contradicts: see assetfs area list, and the log");
     else
-        control_say(reply, "done%s%s", note ? " " : "", note ? note : "");
+        tell_set(v, path, note, !remove, reply);
 }
 
 /* Listing */

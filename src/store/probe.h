@@ -21,12 +21,14 @@
 
 #include "base/env.h"
 #include "base/options.h"
+#include "store/keep.h"
 #include "store/report.h"
 
 /* Objects that are read by the same rule. */
 struct probe_area {
     const char *room; /* what their keys begin with, behind the volume's place in the bucket: "files/" */
     bool open;        /* whoever knows the link may read; else whoever has a signed one */
+    const struct keep *keep; /* how they are kept; NULL: as the bucket does by itself */
 };
 
 struct probe_config {

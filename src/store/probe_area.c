@@ -24,10 +24,15 @@ static void check_signature(struct probe *p, const char *check, const char *key)
     CLEANUP_ANSWER struct probe_answer a;
     get(p, key, false, &a);
     CLEANUP_FREE char *said = probe_said(&a);
-    if (was_passed_on(&a))
+    if (was_passed_on(&a) && !cdn_access_signs(p->access))
+        report_add(p->report, check, FINDING_OK, "only who has the headers of cdn_header= reads there, and this host's are good", NULL, "%s for %s with them, not without", said, key);
+    else if (was_passed_on(&a))
         report_add(p->report, check, FINDING_OK,
                    "only who has a signature reads there, and this host's is good", NULL,
                    "%s for %s with a signature, 403 without", said, key);
+    else if (was_stopped(&a) && !cdn_access_signs(p->access))
+        report_add(p->report, check, FINDING_BROKEN, "the CDN does not take this host's headers, or wants a signature beside them",
+                   "look at the file of cdn_header=, and at the function that looks at them; set cdn_key_file= and cdn_key_id= where the behaviour has a key group", "%s for %s with them", said, key);
     else if (was_stopped(&a))
         report_add(p->report, check, FINDING_BROKEN, "the CDN does not take this host's signatures",
                    "look whether the public half of cdn_key_file= is in the key group of the behaviour, "

@@ -11,22 +11,28 @@
 
 enum put_how { IF_ABSENT = 1, AS_ANNOUNCED = 2 };
 
-static void ask_put(struct probe *p, const char *key, unsigned how, struct probe_answer *ret) {
+/* keep: what more is asked for; may be NULL. */
+static void ask_put_as(struct probe *p, const char *key, unsigned how, const struct keep *keep, struct probe_answer *ret) {
     const char *announced = how & AS_ANNOUNCED ? PROBE_TEXT : NEVER_SENT;
     uint8_t digest[DIGEST_SIZE];
     char hex[DIGEST_HEX_SIZE];
     digest_of(announced, strlen(announced), digest);
     digest_hex(digest, hex);
     CLEANUP_FREE char *checksum = s3_checksum(digest);
-    const struct sigv4_pair headers[] = {
-        {"Content-Type", "text/plain"}, {"x-amz-checksum-sha256", checksum}, {"If-None-Match", "*"}};
-    const struct probe_ask ask = {.method = "PUT",
-                                  .key = key,
-                                  .headers = headers,
-                                  .n_headers = how & IF_ABSENT ? 3 : 2,
-                                  .body = PROBE_TEXT,
-                                  .payload = hex};
+    struct sigv4_pair headers[S3_HEADERS_MAX / 2] = {{"Content-Type", "text/plain"}, {"x-amz-checksum-sha256", checksum}, {"If-None-Match", "*"}};
+    struct keep_pair *kept = NULL;
+    size_t n = how & IF_ABSENT ? 3 : 2, n_kept = 0;
+    if (keep)
+        s3_keep_pairs(keep, &kept, &n_kept);
+    for (size_t i = 0; i < n_kept && n < ARRAY_SIZE(headers); i++)
+        headers[n++] = (struct sigv4_pair){kept[i].name, kept[i].value};
+    const struct probe_ask ask = {.method = "PUT", .key = key, .headers = headers, .n_headers = n, .body = PROBE_TEXT, .payload = hex};
     probe_ask_s3(p, &ask, ret);
+    keep_pairs_free(kept, n_kept);
+}
+
+static void ask_put(struct probe *p, const char *key, unsigned how, struct probe_answer *ret) {
+    ask_put_as(p, key, how, NULL, ret);
 }
 
 /* ---- the first answer: who is there, where, at what time */
@@ -239,19 +245,19 @@ static void check_overwrite(struct probe *p) {
 }
 
 /* Whether the writer might put there. Nothing is: the server refuses the bytes, or the writer. */
-static void ask_may_put(struct probe *p, const char *key, struct probe_answer *ret) {
-    ask_put(p, key, IF_ABSENT, ret);
+static void ask_may_put(struct probe *p, const char *key, const struct keep *keep, struct probe_answer *ret) {
+    ask_put_as(p, key, IF_ABSENT, keep, ret);
 }
 
 static bool may_put(const struct probe_answer *a) {
     return probe_is_good(a) || probe_is_wrong_digest(a) || (!a->err && a->res.status == 412);
 }
 
-/* Of one area: room is what its keys begin with. */
-static void check_content(struct probe *p, const char *check, const char *room) {
+/* Of one area: room is what its keys begin with. With its tags, its KMS key and all else its objects are put with. */
+static void check_content(struct probe *p, const char *check, const char *room, const struct keep *keep) {
     CLEANUP_ANSWER struct probe_answer a;
     CLEANUP_FREE char *key = xasprintf("%s%scheck-absent", p->site.prefix, room);
-    ask_may_put(p, key, &a);
+    ask_may_put(p, key, keep, &a);
     CLEANUP_FREE char *said = probe_said(&a);
     if (may_put(&a))
         report_add(p->report, check, FINDING_OK, "the writer may put files' contents there", NULL,
@@ -263,17 +269,21 @@ static void check_content(struct probe *p, const char *check, const char *room) 
 
 /* The writer's policy names each prefix, and the ones of areas that were made later are forgotten easily. */
 static void check_contents(struct probe *p) {
-    check_content(p, "content", "files/");
+    const struct keep *keep = NULL;
+    for (size_t i = 0; i < p->n_areas; i++)
+        if (!strcmp(p->areas[i].room, "files/"))
+            keep = p->areas[i].keep;
+    check_content(p, "content", "files/", keep);
     for (size_t i = 0; i < p->n_areas; i++) {
         CLEANUP_FREE char *check = xasprintf("content:%s", p->areas[i].room);
         if (strcmp(p->areas[i].room, "files/") != 0)
-            check_content(p, check, p->areas[i].room);
+            check_content(p, check, p->areas[i].room, p->areas[i].keep);
     }
 }
 
 static void check_elsewhere(struct probe *p) {
     CLEANUP_ANSWER struct probe_answer a;
-    ask_may_put(p, "assetfs-check-elsewhere", &a);
+    ask_may_put(p, "assetfs-check-elsewhere", NULL, &a);
     CLEANUP_FREE char *said = probe_said(&a);
     if (may_put(&a))
         report_add(p->report, "elsewhere", FINDING_WARNING,

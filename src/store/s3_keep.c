@@ -66,6 +66,13 @@ static void add_keep(struct headers *h, const struct keep *k) {
     add_encryption(h, k);
 }
 
+void s3_keep_pairs(const struct keep *k, struct keep_pair **list, size_t *n) {
+    struct headers h = {*list, *n};
+    add_keep(&h, k);
+    *list = h.v;
+    *n = h.n;
+}
+
 static int check_headers(const struct headers *h, const char *key, struct buf *why) {
     if (h->n > S3_HEADERS_MAX / 2) {
         buf_printf(why, "more than %d headers cannot be kept with an object", S3_HEADERS_MAX / 2);

@@ -52,6 +52,8 @@ struct s3_signed {
 void s3_sign(const struct s3_place *, const struct credential *, const struct s3_request *, int64_t now, struct s3_signed *ret);
 void s3_signed_free(struct s3_signed *);
 
+/* What S3 is told of how an object is to be kept, but for a customer's key: appended, for keep_pairs_free(). */
+void s3_keep_pairs(const struct keep *, struct keep_pair **list, size_t *n);
 /* "3q2+7w==", malloc'd: x-amz-checksum-sha256 is not hexadecimal. */
 char *s3_checksum(const uint8_t digest[DIGEST_SIZE]);
 /* 3 to 63 of a-z 0-9 . - (buckets from before 2018: up to 255, A-Z and _ as well), beginning and ending with a letter or digit, no "..", no IPv4 address. */

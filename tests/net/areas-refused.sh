@@ -41,8 +41,34 @@ large() {
 new_volume
 mount_volume
 mkdir "$MNT/tagged" "$MNT/kms"
-"$ASSETFS" area set "$MNT/tagged" 'tag.Cost centre=42/7' tag.team=web class=ONEZONE_IA
-"$ASSETFS" area set "$MNT/kms" encryption=sse-kms kms-key=arn:aws:kms:us-east-1:111122223333:key/1 bucket-key=yes
+# Said when a rule is set, which holds all the same; and not said again when it is mended.
+sets() {
+    "$ASSETFS" area set "$MNT/tagged" 'tag.Cost centre=42/7' tag.team=web class=ONEZONE_IA
+}
+set_double tagging=0
+expect 3 sets
+says 'holds from now on, but an object put by it was refused.*allow it s3:PutObjectTagging'
+"$ASSETFS" area list "$MNT" | grep -q '^tagged ' || fail "the rule does not hold"
+set_double tagging=1
+expect 0 sets
+KMS='encryption=sse-kms kms-key=arn:aws:kms:us-east-1:111122223333:key/1 bucket-key=yes'
+for refused in '1 allow it kms:GenerateDataKey' '2 KMS.DisabledException.*KMS key' '3 KMS.NotFoundException.*KMS key'; do
+    set_double "kms-refuses=${refused%% *}"
+    # shellcheck disable=SC2086 # words
+    expect 3 "$ASSETFS" area set "$MNT/kms" $KMS
+    says "an object put by it was refused.*${refused#* }"
+done
+set_double kms-refuses=0
+# shellcheck disable=SC2086 # words
+expect 0 "$ASSETFS" area set "$MNT/kms" $KMS
+control POST /credentials 'scope WRITERKEY .assetfs/,files/,tagged/,kms/'
+expect 3 "$ASSETFS" area set "$MNT/new" access=open
+says 'an object put by it was refused.*s3:PutObject on this key.*assetfs policy'
+"$ASSETFS" area remove "$MNT/new"
+# A server that is busy says nothing about the rule.
+fault put:fail=503,prefix=tagged/ >/dev/null
+expect 0 sets
+faults_off
 
 refused "$MNT/tagged/a.txt" tagging=0 'allow it s3:PutObjectTagging' small 1
 equals "$(header "$MNT/tagged/a.txt" x-amz-tagging-count)" 2

@@ -66,7 +66,16 @@ sed -i "s|^url = .*|url = $URL|" "$XDG_CONFIG_HOME/assetfs/assetfs.conf"
 # The areas of a mounted volume.
 mount_volume "$KEY"
 mkdir "$MNT/public"
-"$ASSETFS" area set "$MNT/public" access=open tag.kind=web
+expect 3 "$ASSETFS" area set "$MNT/public" access=open tag.kind=web
+says 's3:PutObjectTagging'
+finds 1 "$KEY" content:public/ broken 's3:PutObjectTagging'
+set_double tagging=1
+"$ASSETFS" area set "$MNT/kms" access=signed encryption=sse-kms 'key=files/kms/{sha256}{ext}'
+set_double kms-refuses=1
+finds 1 "$KEY" content:files/kms/ broken 'kms:GenerateDataKey' content ok .
+set_double kms-refuses=0
+finds 1 "$KEY" content:files/kms/ ok .
+"$ASSETFS" area remove "$MNT/kms"
 finds 1 "$KEY" private:files/ ok . open:public/ broken 'do not work' content ok . content:public/ ok 'below public/'
 grep -q '^broken *private' "$TMP/out" && fail "$(cat "$TMP/out")"
 expect 0 "$ASSETFS" policy -o "$KEY" "$VOLUME"
@@ -91,7 +100,8 @@ control DELETE /faults
 "$ASSETFS" area set "$MNT/open" access=signed
 finds 1 "$KEY" private:open/ broken 'can read them without'
 "$ASSETFS" area remove "$MNT/open"
-"$ASSETFS" area set "$MNT/new" access=signed
+expect 3 "$ASSETFS" area set "$MNT/new" access=signed
+says 's3:PutObject on this key'
 finds 1 "$KEY" content ok . content:new/ broken 's3:PutObject' private:new/ ok 'is good'
 control POST /credentials 'scope WRITERKEY .assetfs/,files/,new/'
 finds 0 "$KEY" content:new/ ok . private:new/ ok .
