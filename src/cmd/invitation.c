@@ -2,6 +2,7 @@
 #include "cmd/invitation.h"
 #include "base/volume_key.h"
 #include <ctype.h>
+#include <inttypes.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
@@ -53,6 +54,8 @@ void invitation_section(const struct options *o, const char *name, struct buf *b
     unless(b, "cdn_sign", o->cdn_sign, standard.cdn_sign);
     unless(b, "cdn_policy", o->cdn_policy, standard.cdn_policy);
     unless(b, "cdn_hash", o->cdn_hash, standard.cdn_hash);
+    if (o->cdn_key_id && o->cdn_expires != standard.cdn_expires)
+        buf_printf(b, "cdn_expires = %" PRId64 "ms\n", o->cdn_expires / 1000000);
     line(b, "link_base", o->link_base);
     unless(b, "prefix", o->prefix, standard.prefix);
     line(b, "temporary", o->temporary);

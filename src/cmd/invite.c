@@ -7,6 +7,8 @@
 #include "cmd/command.h"
 #include "cmd/invitation.h"
 #include "cmd/volume_keys.h"
+#include "base/loop.h"
+#include "store/open.h"
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -34,8 +36,34 @@ static void tell(const struct options *o, const char *path) {
            path, more, path, o->cdn_key_file || o->sse_c_key_file || o->cdn_header ? ": cdn_key_file, sse_c_key_file and cdn_header are to be brought there, and given after -o" : "");
 }
 
+static void adopt(char **option, char **found) {
+    if (!*option)
+        *option = STEAL_PTR(found);
+}
+
+/* Where the bucket is may be said by this host's environment or profile, which the other machine does not have. */
+static int complete(struct options *o, struct buf *why) {
+    struct loop *loop = NULL;
+    struct store_site site = {0};
+    if (!store_is_s3(o))
+        return 0;
+    int r = loop_new(1, &loop);
+    if (r < 0)
+        return r;
+    struct credentials *credentials = store_credentials(loop_env(loop), o, NULL); /* nobody is asked for keys */
+    r = store_site(o, credentials, &site, why);
+    if (r == 0) {
+        adopt(&o->endpoint, &site.endpoint);
+        adopt(&o->region, &site.region);
+    }
+    store_site_free(&site);
+    credentials_free(credentials);
+    loop_free(loop);
+    return r;
+}
+
 static int invite(const struct options *o, const char *path) {
-    CLEANUP_BUF struct buf text = BUF_INIT(INVITATION_MAX);
+    CLEANUP_BUF struct buf text = BUF_SECRET(INVITATION_MAX);
     CLEANUP_FREE char *name = invitation_name(o), *own = path ? NULL : xasprintf("%s.invitation", name);
     buf_append_str(&text, INVITATION_FIRST ": whoever has this file can read all names of the volume\n");
     int status = volume_keys_each(o, add_key, &text);
@@ -72,7 +100,7 @@ static int run_invite(int argc, char **argv) {
     struct options o;
     options_init(&o);
     int status = STATUS_DONE;
-    if (options_load(&o, conf, argv[optind], &why) < 0 || options_check(&o, &why) < 0) {
+    if (options_load(&o, conf, argv[optind], &why) < 0 || options_check(&o, &why) < 0 || complete(&o, &why) < 0) {
         log_error("%s", buf_str(&why));
         status = STATUS_FAILED;
     }

@@ -40,12 +40,13 @@ static int check_name(const struct store_site *site, struct buf *why) {
 }
 
 /* As store/policy.h wants them; what the strings belong to is `areas`, but for the rooms. */
-static struct policy_area *policy_areas(const struct areas *areas) {
+static struct policy_area *policy_areas(const struct options *opt, const struct areas *areas) {
+    bool never_signs = opt->cdn_header && !opt->cdn_key_file; /* a key group would keep this volume's own reads out */
     struct policy_area *list = xcalloc(areas->n, sizeof *list);
     for (size_t i = 0; i < areas->n; i++) {
         const struct area *a = &areas->v[i];
         list[i] = (struct policy_area){.room = area_key_room(area_template(a), a->path),
-                                       .open = a->access == AREA_OPEN,
+                                       .open = a->access == AREA_OPEN || never_signs,
                                        .tags = a->n_tags > 0,
                                        .kms = a->encryption == KEEP_SSE_KMS,
                                        .kms_key = a->key_id};
@@ -72,7 +73,7 @@ static int print(const struct options *opt, const struct store_site *site, bool 
     if (!known)
         areas_put(&areas,
                   &(struct area){.path = xstrdup(""), .access = opt->cdn_key_file ? AREA_SIGNED : AREA_OPEN});
-    struct policy_area *list = policy_areas(&areas);
+    struct policy_area *list = policy_areas(opt, &areas);
     print_for(&(struct policy){.volume = opt->volume,
                                .bucket = site->bucket,
                                .place = site->prefix,
@@ -81,6 +82,7 @@ static int print(const struct options *opt, const struct store_site *site, bool 
                                .cdn_path = path,
                                .amazon = is_amazon(site),
                                .signs = opt->cdn_key_file != NULL,
+                               .has_header = opt->cdn_header != NULL,
                                .knows_areas = known,
                                .areas = list,
                                .n_areas = areas.n},

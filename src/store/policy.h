@@ -32,6 +32,7 @@ struct policy {
     const char *cdn_path; /* what stands before a key in an address of the CDN: "", "/some"; NULL: there is no CDN */
     bool amazon;         /* the server is Amazon's */
     bool signs;          /* reads are signed */
+    bool has_header;     /* reads present headers of the deployment's own */
     bool knows_areas;    /* `areas` is all there are; false: only the default one is known */
     const struct policy_area *areas;
     size_t n_areas;

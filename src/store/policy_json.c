@@ -34,7 +34,9 @@ static void notes(struct json *j, const struct policy *p) {
                   "s3:if-none-match least of all. assetfs check tells what holds.");
     if (!p->cdn_path)
         json_text(j, NULL, "Without cdn= the volume is read from the bucket itself, by the writer.");
-    if (p->cdn_path && !policy_signs(p))
+    if (p->cdn_path && p->has_header)
+        json_text(j, NULL, POLICY_HEADER_NOTE);
+    if (p->cdn_path && !policy_signs(p) && !p->has_header)
         json_text(j, NULL,
                   "Reads are not signed (there is no cdn_key_file=): whoever knows the address of a file can "
                   "read it.");

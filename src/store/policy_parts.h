@@ -12,6 +12,9 @@
 #define POLICY_CACHING_DISABLED "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 #define POLICY_CACHING_OPTIMIZED_UNCOMPRESSED "b2884449-e4de-46a7-ac36-70bc7f1ddd6d"
 #define POLICY_CORS_S3_ORIGIN "88a5eaf4-2fd4-4709-b370-b4c650ea3fcf"
+#define POLICY_HEADER_NOTE                                                                                                                                                        \
+    "Reads present the headers of cdn_header=: attach the function that looks at them (Lambda@Edge or a CloudFront function, at the viewer's request) to each behaviour that is not for " \
+    "everybody, the journal's among them. It is not printed here."
 /* Parts of uploads that were never completed go after so many days. */
 #define POLICY_UNFINISHED_DAYS 7
 

@@ -236,6 +236,8 @@ void policy_terraform(const struct policy *p, struct buf *b) {
     if (!p->knows_areas)
         buf_append_str(
             b, "# The volume is not mounted here: its areas are not known, this is for files/ alone.\n");
+    if (p->cdn_path && p->has_header)
+        buf_append_str(b, "# " POLICY_HEADER_NOTE "\n");
     for (size_t i = 0; i < p->n_areas; i++) {
         CLEANUP_FREE char *note = policy_pattern_note(p, &p->areas[i]);
         if (note)

@@ -68,6 +68,12 @@ equals "$(get "$CDN/private/a?$(custom "$(policy '*' ",\"DateGreaterThan\":{\"AW
 equals "$(get "$CDN/private/a?$(custom "$(policy '*' ',"IpAddress":{"AWS:SourceIp":"127.0.0.0/8"}')")")" 200
 equals "$(get "$CDN/private/a?$(custom "$(policy '*' ',"IpAddress":{"AWS:SourceIp":"192.0.2.0/24"}')")")" '403 AccessDenied' 'from elsewhere'
 
+# A policy that is signed, and is none.
+for bad in '{"Statement":[{"Resource":"*"}]}' '{"Statement":[{"Resource":"*","Condition":{"DateLessThan":{}}}]}' '{"Statement"' '[]' 'nonsense'; do
+    equals "$(get "$CDN/private/a?$(custom "$bad")")" '403 MalformedPolicy' "$bad"
+done
+equals "$(get "$CDN/private/a?$(custom "$(policy '*')" | sed 's/Policy=..../Policy=****/')")" '403 MalformedPolicy' 'no base64'
+
 cookies=$(custom "$(policy 'private/*')" | sed 's/^/CloudFront-/; s/&/; CloudFront-/g')
 equals "$(get "$CDN/private/a" -H "Cookie: a=b; $cookies")" 200
 equals "$(get "$CDN/private/a" -H 'Cookie: a=b')" '403 MissingKey'

@@ -33,6 +33,20 @@ if [ "$BACKEND" != dir ]; then
 fi
 equals "$(stat -c %a "$TMP/other/config/assetfs/keys"/* | sort -u)" 600 "modes of the keys"
 
+if [ "$BACKEND" = double ]; then # where the bucket is, is said by this host's environment
+    printf '%s\n' '[volume elsewhere]' 'url = s3://assets' 'path_style = yes' "cdn = $CDN" >>"$XDG_CONFIG_HOME/assetfs/assetfs.conf"
+    AWS_ENDPOINT_URL_S3=$S3 AWS_REGION=us-east-1 "$ASSETFS" invite -o "$TMP/elsewhere.invitation" elsewhere >"$TMP/invite.out"
+    grep -qx "endpoint = $S3" "$TMP/elsewhere.invitation" || fail "no endpoint: $(grep -v key "$TMP/elsewhere.invitation")"
+    grep -qx 'region = us-east-1' "$TMP/elsewhere.invitation" || fail "no region: $(grep -v key "$TMP/elsewhere.invitation")"
+    rm -rf "$TMP/other"
+    unset AWS_REGION
+    other "$ASSETFS" join "$TMP/elsewhere.invitation" >"$TMP/out" 2>"$TMP/err" || fail "join: $(cat "$TMP/out" "$TMP/err")"
+    grep -q 'it can be read from here' "$TMP/out" || fail "join: $(cat "$TMP/out")"
+    export AWS_REGION=us-east-1
+    rm -rf "$TMP/other"
+    other "$ASSETFS" join "$TMP/invitation" >"$TMP/out"
+fi
+
 if [ -n "${CA_FILE:-}" ]; then # what it needs of this host's files came along
     openssl x509 -in "$CA_FILE" -noout -fingerprint >"$TMP/fingerprint"
     openssl x509 -in "$TMP/other/config/assetfs/certificates/$name.pem" -noout -fingerprint | cmp - "$TMP/fingerprint"
