@@ -613,7 +613,7 @@ static int note_lost(struct tree *t, const struct name_edit *e) {
     struct row_pending_name p;
     uint32_t nlink = 0;
     int r = e->now ? rows_p_name(t, e->parent, e->name, e->n, &p) : 0;
-    if (r != 1 || p.to.ino || p.removed)
+    if (r != 1 || p.removed)
         return MIN(r, 0);
     r = rows_v_inode(t, e->now, NULL, &nlink, NULL);
     return r < 0 || nlink > 0 ? MIN(r, 0) : db_run(&t->db, STMT_P_REMOVED, "ii", e->now, t->op);

@@ -72,7 +72,7 @@
                   "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT(parent, name) DO UPDATE SET ino = ?3, " \
                   "type = ?4, op = ?5, since = ?6, removed = ?7, time = ?8, ready = ?9, held = ?10")         \
     X(P_NAME_DEL, "DELETE FROM p_name WHERE parent = ?1 AND name = ?2")                                      \
-    X(P_REMOVED, "UPDATE p_name SET removed = ?2 FROM c_name c WHERE c.ino = ?1 AND p_name.parent = c.parent AND p_name.name = c.name AND +p_name.ino = 0") \
+    X(P_REMOVED, "UPDATE p_name SET removed = ?2 FROM c_name c WHERE c.ino = ?1 AND p_name.parent = c.parent AND p_name.name = c.name")        \
     X(P_NAME_SINCE, "UPDATE p_name SET since = ?3 WHERE parent = ?1 AND name = ?2")                          \
     X(P_NAMES_OF, "SELECT parent, name FROM p_name WHERE ino = ?1 ORDER BY parent, name")                    \
     X(P_NAMES_AFTER, "SELECT parent, name FROM p_name WHERE ino = ?1 AND (parent, name) > (?2, ?3) ORDER BY parent, name LIMIT ?4") \

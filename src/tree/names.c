@@ -208,7 +208,8 @@ static int touch_inode(struct tree *t, uint64_t ino, int64_t now) {
     return put_record(t, ino, &rec);
 }
 
-/* The inode had come here from names it has in C: what takes it away from here takes it from there, and waits like any removal. */
+/* The inode had come here from names it has in C: what takes it away from here takes it from there, and waits like any removal; where another inode
+ * has that name by now, once it moves on. */
 static int mark_removed(struct tree *t, uint64_t ino) {
     return db_run(&t->db, STMT_P_REMOVED, "ii", ino, t->op);
 }

@@ -402,6 +402,22 @@ static void a_second_name_that_was_moved_and_removed_waits(void **st) {
     builds_held(f, "", 1);
 }
 
+/* The name it had has another inode when it goes, which then moves on. */
+static void what_was_exchanged_and_removed_waits(void **st) {
+    struct fixture *f = *st;
+    ok(box_create(f->b, "a"));
+    box_commit(f->b);
+    stop_entries(f);
+    ok(box_put(f->b, "big", "content"));
+    ok(box_create(f->b, "x"));
+    ok(box_rename(f->b, "x", "a", RENAME_EXCHANGE));
+    ok(box_unlink(f->b, "x"));
+    ok(box_rename(f->b, "a", "b", 0));
+    builds_held(f, "[+b@]", 1);
+    upload(f);
+    builds_held(f, "[+big@] [+b@] [-a]", 0);
+}
+
 static bool is_shared(struct fixture *f, const char *name) {
     struct row_name row;
     tree_lock(f->b->tree);
@@ -573,6 +589,7 @@ int main(void) {
         T(a_removal_is_not_forgotten_when_the_name_is_used_and_moved),
         T(a_replacement_that_moves_on),
         T(a_second_name_that_was_moved_and_removed_waits),
+        T(what_was_exchanged_and_removed_waits),
         T(what_moves_while_its_entry_is_in_flight_is_removed_in_order),
         T(times_that_follow_from_names_are_not_told),
         T(attributes_alone_are_a_change),
