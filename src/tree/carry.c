@@ -717,6 +717,15 @@ static void carry_free(struct carry *c) {
     }
 }
 
+int carry_check(struct tree *t) {
+    if (fault_is_lazy(t) || !t->pending_rows)
+        return 0;
+    sqlite3_stmt *s = db_bind(&t->db, STMT_P_NAMELESS, "");
+    int r = db_step(s);
+    db_reset(s);
+    return r == 1 ? -EBADMSG : r;
+}
+
 /* write: else only what the merge needs is asked for. */
 static int merge_all(struct tree *t, const struct before *b, bool write) {
     struct carry c = {.tree = t, .before = b, .by_ino = touched_by(b, ino_of, by_ino), .by_parent = touched_by(b, parent_of, by_parent)};
@@ -738,7 +747,9 @@ static int merge_all(struct tree *t, const struct before *b, bool write) {
                                   .host_label = t->cfg.host_label,
                                   .date = date,
                                   .arg = &c};
-    int r = merge_run(&source, &m);
+    int r = write ? carry_check(t) : 0;
+    if (r == 0)
+        r = merge_run(&source, &m);
     if (r == 0)
         r = c.err;
     if (r == 0 && fault_is_lazy(t))

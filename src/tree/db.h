@@ -98,6 +98,8 @@
     X(P_DUE, "SELECT ino, due FROM p_inode WHERE work + blocked > 0 ORDER BY due LIMIT ?1")                  \
     X(P_WORK, "SELECT ino FROM p_inode WHERE work = 1 AND since <= ?1 ORDER BY due LIMIT ?2")                \
     X(P_SPOOLED, "SELECT ino, spool, snap, stage FROM p_inode WHERE spool > 0 OR snap > 0")                \
+    X(P_NAMELESS, "SELECT 1 FROM p_inode p WHERE (spool > 0 OR snap > 0) AND since < " DB_LOCAL " AND EXISTS (SELECT 1 FROM c_inode c WHERE c.ino = p.ino) " \
+                  "AND NOT EXISTS (SELECT 1 FROM c_name c WHERE c.ino = p.ino) AND NOT EXISTS (SELECT 1 FROM p_name n WHERE n.ino = p.ino) LIMIT 1") \
     X(P_DUE_NOW, "UPDATE p_inode SET due = 0 WHERE ino = ?1 AND spool > 0")                                  \
     X(P_HURRY, "UPDATE p_inode SET due = 0 WHERE work + blocked > 0 AND due < 9223372036854775807")         \
     X(P_SINCE, "SELECT EXISTS(SELECT 1 FROM p_inode WHERE since <= ?1) OR EXISTS(SELECT 1 FROM p_name WHERE since <= ?1) " \

@@ -165,6 +165,8 @@ static int apply_parsed(struct tree *t, const struct entry *e, const struct find
     int r = follow_need(t, e);
     if (r == 0)
         r = apply_entry(t, e, b, &n_void, NULL);
+    if (r == 0 && !ours && n_void)
+        r = carry_check(t);
     if (r == 0 && !ours && t->pending_rows)
         r = home_need(t, b);
     if (r < 0)

@@ -420,7 +420,7 @@ static int finish_other(struct rebuild *b) {
     else
         r = take_place(b);
     if (r == 0 && b->unreadable)
-        t->well_at = env_mono(t->env); /* if it cannot be read still, that is not because of the rows */
+        t->mended_at = env_mono(t->env); /* if it cannot be read still, that is not because of the rows */
     if (r == 0 && b->why == REBUILD_LOST && b->ref.seq)
         log_warning("this host goes on with the checkpoint of journal entry %" PRIu64 " and the entries after it; nothing was lost", b->ref.seq);
     else if (r == 0 && b->why == REBUILD_LOST)
@@ -708,14 +708,14 @@ void rebuild_begin(struct tree *t, const struct entry *e) {
     begin(t, REBUILD_REFUSED, e);
 }
 
-static bool was_well_lately(const struct tree *t) {
-    return t->well_at && env_mono(t->env) - t->well_at < TRUSTED_NS;
+static bool is_lately(const struct tree *t, int64_t at) {
+    return at && env_mono(t->env) - at < TRUSTED_NS;
 }
 
 void rebuild_suspect(struct tree *t, const struct entry *e, bool ours) {
     if (t->rebuild || t->stopped || t->closing || t->cfg.at.kind != PAST_NONE)
         return;
-    if (!ours && (t->made_here || was_well_lately(t))) {
+    if (!ours && (t->made_here || is_lately(t, t->well_at))) {
         dispute_object(t);
         return;
     }
@@ -724,7 +724,7 @@ void rebuild_suspect(struct tree *t, const struct entry *e, bool ours) {
 }
 
 void rebuild_unreadable(struct tree *t, const struct entry *e) {
-    if (t->rebuild || t->stopped || t->closing || t->cfg.at.kind != PAST_NONE || was_well_lately(t))
+    if (t->rebuild || t->stopped || t->closing || t->cfg.at.kind != PAST_NONE || is_lately(t, t->mended_at))
         return;
     log_warning("the local state in %s is damaged: journal entry %" PRIu64 " cannot be applied to it. The journal is applied anew to set it right", t->cfg.dir, e->sequence);
     begin(t, REBUILD_SUSPECT, e)->unreadable = true;

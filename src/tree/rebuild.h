@@ -29,7 +29,7 @@ void rebuild_begin(struct tree *, const struct entry *);
  * anything; where another host wrote it, and this one has looked a while ago and was well, or has made its tree anew since it was started, it does not. Its own changes fit its own tree, so for
  * those it always looks; where it is well, that is a bug, and it stops. */
 void rebuild_suspect(struct tree *, const struct entry *, bool ours);
-/* Under the lock: a row of the confirmed tree is no record, and the next entry cannot be applied. */
+/* Under the lock: a row of the confirmed tree is no record, or a file that was written here has lost its names there, and the next entry cannot be applied. */
 void rebuild_unreadable(struct tree *, const struct entry *);
 /* Under the lock, on the loop: the checkpoint this host began from cannot be used any more (-EBADMSG, -ENOENT). */
 void rebuild_lost(struct tree *, int err);

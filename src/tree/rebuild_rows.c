@@ -47,6 +47,13 @@ static const char names_query[] = NAMES_QUERY("", "");
 static const char names_query_lazy[] =
     NAMES_QUERY(" AND n.parent IN (SELECT dir FROM main.c_here)", " AND f.parent IN (SELECT dir FROM main.c_here)");
 
+/* A name that was lost here, and nothing of ours stands there: nobody here has taken it away, for both trees are of the same entry. So it counts as if it had been there, and what is pending of its
+ * inode stays. */
+static bool is_lost(struct tree *t, const struct difference *x) {
+    struct row_pending_name p;
+    return !x->was.ino && rows_p_name(t, x->parent, x->name, x->n, &p) == 0;
+}
+
 static int find_names(struct tree *t, const char *query, struct differences *d, struct before *b) {
     sqlite3_stmt *s;
     int r;
@@ -59,7 +66,10 @@ static int find_names(struct tree *t, const char *query, struct differences *d, 
         x->name = xmemdup(sqlite3_column_blob(s, 1), x->n);
         x->was = row_at(s, 2);
         x->now = row_at(s, 4);
-        before_keep_name(b, x->parent, x->name, x->n, &x->was);
+        if (is_lost(t, x))
+            tree_note_entry(t, x->parent, x->name, x->n);
+        else
+            before_keep_name(b, x->parent, x->name, x->n, &x->was);
     }
     sqlite3_finalize(s);
     return r == SQLITE_DONE ? 0 : db_errno(&t->db);

@@ -249,6 +249,7 @@ struct tree {
     unsigned read_failures;
     bool made_here;            /* the tree was made from entry 1 in this start: it is what the journal says */
     int64_t well_at;           /* mono: when this host last looked at itself and was well; 0: it has not */
+    int64_t mended_at;         /* mono: when rows that could not be used were last put right; 0: never */
     size_t n_void;             /* changes of the last entry that did not fit */
     struct dispute dispute;
     struct compare_state compare;
@@ -322,6 +323,8 @@ bool commit_is_ours(struct tree *, const struct entry *);
 struct before;
 /* In the transaction that applied a foreign entry: carries this host's pending rows over to the new confirmed tree (rules §4). */
 int carry_over(struct tree *, const struct before *) ATTR_WARN_UNUSED;
+/* -EBADMSG: a file that was written here is in C, and has no name there: C is damaged (a lost row), and a merge would take that for a removal (rebuild_unreadable()). */
+int carry_check(struct tree *) ATTR_WARN_UNUSED;
 /* Merges once more with what is confirmed already: what waited (deferred.h) need not any longer. In a transaction, with no entry in flight. */
 int carry_again(struct tree *) ATTR_WARN_UNUSED;
 /* Whether the rows that takes are here: 0, -EINPROGRESS. Changes nothing. */

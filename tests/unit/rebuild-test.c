@@ -98,6 +98,42 @@ static void a_lost_name_is_set_right(void **st) {
     same_but_void(p, "d/ d/g=g k=kept shows=it too");
 }
 
+/* What was written to a file whose name is lost, and is not committed yet, has no other copy. */
+static void written_and_lost(struct pair *p) {
+    prepare(p);
+    part_ways(p);
+    ok(box_put(p->b, "f", "mine"));
+    ok(box_mkdir(p->b, "n"));
+    damage(p->b, "DELETE FROM c_name WHERE name = CAST('f' AS BLOB)");
+}
+
+static void what_is_written_to_a_file_with_a_lost_name_stays(void **st) {
+    struct pair *p = *st;
+    written_and_lost(p);
+    ok(box_mkdir(p->a, "n")); /* what is pending is merged, and f has nothing to do with that */
+    meet(p);
+    heals(p);
+    same_but_void(p, "d/ d/g=g f=mine k=kept n/");
+}
+
+static void others_wrote_to_a_file_with_a_lost_name(void **st) {
+    struct pair *p = *st;
+    written_and_lost(p);
+    ok(box_put(p->a, "f", "theirs"));
+    meet(p);
+    heals(p);
+    same_but_void(p, "d/ d/g=g f=theirs f (conflicted copy, other 2023-11-14)=mine k=kept n/");
+}
+
+static void others_removed_a_file_with_a_lost_name(void **st) {
+    struct pair *p = *st;
+    written_and_lost(p);
+    ok(box_unlink(p->a, "f"));
+    meet(p);
+    heals(p);
+    same_but_void(p, "d/ d/g=g f=mine k=kept n/");
+}
+
 static void a_name_too_many_goes(void **st) {
     struct pair *p = *st;
     prepare(p);
@@ -199,6 +235,9 @@ int main(void) {
         T(a_host_looks_at_itself_before_it_commits),
         T(a_record_that_is_no_record_is_set_right),
         T(a_lost_name_is_set_right),
+        T(what_is_written_to_a_file_with_a_lost_name_stays),
+        T(others_wrote_to_a_file_with_a_lost_name),
+        T(others_removed_a_file_with_a_lost_name),
         T(a_name_too_many_goes),
         T(what_is_pending_stays),
         T(a_mount_that_finds_it_heals),
