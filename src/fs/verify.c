@@ -15,6 +15,7 @@
 #define WORKERS 4
 #define PROGRESS_NS (200 * NS_PER_MS)
 #define PARALLEL 8
+#define WRONG_MAX 100000
 #define CACHE_BYTES ((uint64_t)64 << 20) /* nothing is cached, but there has to be one */
 
 struct verify {
@@ -233,7 +234,7 @@ struct one {
     struct verify *verify;
     struct verify_list *list;
     struct content *content;
-    UT_hash_handle hh; /* in verify.wrong, by content id */
+    UT_hash_handle hh; /* in verify.wrong, by object key: a content may have several objects */
 };
 
 static void one_free(struct one *o) {
@@ -255,6 +256,14 @@ static void note_result(struct verify *v, struct content *c, int err, const char
         v->request->wrong(v->request->arg, c->key, err == -ENOENT ? "it is not in the bucket" : why ? why : strerror(-err));
 }
 
+/* Beyond that an object that several files have may be told more than once. */
+static void note_wrong(struct verify *v, struct one *o) {
+    if (HASH_COUNT(v->wrong) < WRONG_MAX)
+        HASH_ADD_KEYPTR(hh, v->wrong, o->content->key, strlen(o->content->key), o);
+    else
+        one_free(o);
+}
+
 static void content_done(void *arg, int err, const char *why) {
     struct one *o = arg;
     struct verify *v = o->verify;
@@ -264,7 +273,7 @@ static void content_done(void *arg, int err, const char *why) {
     v->n_ones--;
     pthread_cond_signal(&v->changed);
     if (err < 0) {
-        HASH_ADD(hh, v->wrong, content->id, DIGEST_SIZE, o);
+        note_wrong(v, o);
         return;
     }
     verify_list_add(o->list, o->content);
@@ -300,7 +309,7 @@ static bool is_under_way(const struct verify *v, const struct content *c) {
 
 static bool is_wrong(const struct verify *v, const struct content *c) {
     struct one *o;
-    HASH_FIND(hh, v->wrong, c->id, DIGEST_SIZE, o);
+    HASH_FIND(hh, v->wrong, c->key, strlen(c->key), o);
     return is_same(o, c);
 }
 

@@ -52,6 +52,7 @@ chmod-unlink        | echo old >n                | chmod 600 n                | 
 unlink-rename       | echo old >n                | rm n                       | mv n m                       | m=old
 rename-unlink       | echo old >n                | mv n m                     | rm n                         | m=old
 unlink-link         | echo old >n                | rm n                       | ln n m                       | m=old
+link-unlink         | echo old >n                | ln n m                     | rm n                         | m=old
 rename-write        | echo old >n                | mv n m                     | echo b >n                    | m=b
 write-rename        | echo old >n                | echo a >n                  | mv n m                       | m=a
 rename-save         | echo old >n                | mv n m                     | save n b                     | m=old n=b
@@ -66,9 +67,11 @@ create-newdir       | mkdir d                    | echo a >d/x                | 
 newfile-create      | mkdir d                    | rmdir d; echo a >d         | echo b >d/x                  | d=a d~copy/ d~copy/x=b
 create-newfile      | mkdir d                    | echo a >d/x                | rmdir d; echo b >d           | d/ d/x=a d~copy=b
 rmtree-create       | mkdir d; echo old >d/o     | rm -r d                    | echo b >d/x                  | d/ d/x=b
+create-rmtree       | mkdir d; echo old >d/o     | echo a >d/x                | rm -r d                      | d/ d/x=a
 loop                | mkdir a b                  | mv a b                     | mv b a; echo x >a/b/x        | b/ b/a/ b/x=x
 links-unlink        | echo old >f; ln f g        | rm f                       | rm g                         | g=old
 links-write         | echo old >f; ln f g        | echo a >f                  | echo b >g                    | f=a f~copy=b g=a
+attributes-reversed | echo old >n; chmod 644 n   | touch -d @1000000000 n     | chmod 600 n                  | n=old
 attributes          | echo old >n; chmod 644 n   | chmod 600 n                | touch -d @1000000000 n       | n=old
 TABLE
 }
@@ -109,7 +112,9 @@ check() {
         name=${name%% *}
         equals "$(show "$1/$name")" "$(echo "$want" | in_order)" "$2: $name"
     done
-    equals "$(stat -c '%a %Y' "$1/attributes/n")" "600 1000000000" "$2: attributes of both"
+    for name in attributes attributes-reversed; do
+        equals "$(stat -c '%a %Y' "$1/$name/n")" "600 1000000000" "$2: $name of both"
+    done
 }
 
 # both FIRST SECOND NAME: their mounts; all of it happens in a directory of that name.

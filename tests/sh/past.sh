@@ -37,6 +37,12 @@ mount_volume at=now "$TMP/now"
 equals "$(status_value past "$TMP/now")" true
 equals "$(status_value past)" false
 
+# What the live mount has in its cache is not fetched again.
+cmp "$MNT/d/file" "$TMP/now/d/file"
+cmp "$TMP/first/d/file" "$TMP/by-number/d/file"
+equals "$(status_value cache_misses "$TMP/now")" 0 "blocks that at=now did not find in the cache"
+equals "$(status_value cache_misses "$TMP/by-number")" 0 "blocks that at=$number did not find in the cache"
+
 # The live mount is written on; they stay.
 echo third >"$MNT/d/file"
 mv "$MNT/e" "$MNT/d/e"

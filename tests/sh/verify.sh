@@ -68,5 +68,18 @@ cp "$TMP/entry" "$entry"
 "$ASSETFS" verify --restart "$VOLUME" >"$TMP/out" 2>"$TMP/err" || fail "it is whole again: $(cat "$TMP/out" "$TMP/err")"
 grep -q 'chain and tree digests agree' "$TMP/out" || fail "$(cat "$TMP/out")"
 
+# One content in two objects, each of several files: what is wrong with an object is told once.
+mount_volume
+for n in 1 2 3; do
+    echo twice >"$MNT/$n.one"
+    echo twice >"$MNT/$n.two"
+done
+umount_volume
+find "$TMP/bucket/files" -name "$(echo twice | sha256sum | cut -c 1-64)*" >"$TMP/objects"
+equals "$(wc -l <"$TMP/objects")" 2 "objects"
+xargs rm <"$TMP/objects"
+expect 1 "$ASSETFS" verify --content --json "$VOLUME"
+equals "$(value missing)" 3 "missing, with those of before"
+
 expect 2 "$ASSETFS" verify --sample=0% "$VOLUME"
 expect 1 "$ASSETFS" verify "file://$TMP/nowhere"
