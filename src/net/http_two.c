@@ -33,29 +33,23 @@ void http_two_learn(struct http_call *c) {
         c->host->only_one = true;
 }
 
-static bool shared_a_connection(const struct http_call *c) {
-    long made = 0;
-    curl_easy_getinfo(c->easy, CURLINFO_NUM_CONNECTS, &made);
-    return made == 0 || is_http2(c);
-}
-
 /* The end of a body without a length is the end of its stream, and curl 7.88 takes the end of the connection for that, too. */
 static bool may_be_cut(const struct http_call *c, CURLcode code) {
     return code == CURLE_OK && is_http2(c) && c->status >= 200 && c->status < 300 && c->length == UINT64_MAX &&
            strcmp(c->req.method, "HEAD") != 0;
 }
 
-static bool is_broken(const struct http_call *c, CURLcode code) {
+/* Whether others shared the connection cannot be told where it broke before an answer: curl joins them to a new one, too, and makes one anew by itself. */
+static bool is_broken(CURLcode code) {
     switch (code) {
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
-        return true;
     case CURLE_OK: /* in the middle of the head */
     case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE:
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
-        return shared_a_connection(c);
+        return true;
     default:
         return false;
     }
@@ -66,7 +60,7 @@ bool http_two_broke(struct http_call *c, CURLcode code) {
         return false;
     if (!http_transfer_answered(c, code)) {
         c->again++;
-        return is_broken(c, code);
+        return is_broken(code);
     }
     c->again = AGAIN_MAX; /* it would be the same again, but by HTTP/1.1 */
     return may_be_cut(c, code);

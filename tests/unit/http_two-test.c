@@ -283,6 +283,23 @@ static void connections_are_cut(void **state) {
     two_free(&t);
 }
 
+static void cut_the_first_two(void *arg ATTR_UNUSED, const struct h2_request *q) {
+    if (q->connection_number <= 2)
+        h2_cut(q);
+    else
+        h2_answer(q, 200, q->path, strlen(q->path));
+}
+
+static void a_new_connection_that_is_cut(void **state) {
+    (void)state;
+    struct two t;
+    two_new(&t, cut_the_first_two, NULL, NULL);
+    is_text(get(&t, "/x"), "/x");
+    assert_int_equal(h2_peer_requests(t.peer), 3);
+    assert_int_equal(h2_peer_connections(t.peer), 3);
+    two_free(&t);
+}
+
 static void always_break(void *arg ATTR_UNUSED, const struct h2_request *q) {
     h2_break(q);
 }
@@ -650,6 +667,7 @@ int main(void) {
         cmocka_unit_test(streams_are_refused),
         cmocka_unit_test(streams_are_broken),
         cmocka_unit_test(connections_are_cut),
+        cmocka_unit_test(a_new_connection_that_is_cut),
         cmocka_unit_test(at_last_by_http1),
         cmocka_unit_test(a_body_without_a_length_is_asked_for_by_http1),
         cmocka_unit_test(puts_go_by_http1),
