@@ -35,6 +35,25 @@ cleanup_fn "fusermount3 -uzq $dir"
 equals "$(cat "$dir/pictures/logo.png")" logo
 "$ASSETFS" umount "$dir"
 
+# A configuration with two volumes, one of which cannot be written to.
+mkdir -p /home "$TMP/scratch"
+mount -t tmpfs none /home
+mkdir /home/anna
+cleanup_fn 'umount -l /home'
+cp /etc/assetfs/assetfs.conf "$TMP/conf"
+example configuration >/etc/assetfs/assetfs.conf
+"$ASSETFS" init pictures >"$TMP/init.out"
+"$ASSETFS" init scratch >"$TMP/init.out"
+"$ASSETFS" mount scratch "$TMP/scratch"
+echo draft >"$TMP/scratch/draft"
+[ -e "$HOME/scratch-cache/tree.db" ] || fail "its local state is elsewhere"
+"$ASSETFS" umount "$TMP/scratch"
+"$ASSETFS" mount pictures "$TMP/scratch"
+! touch "$TMP/scratch/new" 2>"$TMP/err" || fail "it can be written to"
+"$ASSETFS" umount "$TMP/scratch"
+rm -r /srv/pictures
+cp "$TMP/conf" /etc/assetfs/assetfs.conf
+
 # Another host, which ssh leads to.
 cat >"$TMP/bin/ssh" <<SH
 #!/bin/sh
