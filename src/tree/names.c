@@ -214,7 +214,7 @@ static int mark_removed(struct tree *t, uint64_t ino) {
     return db_run(&t->db, STMT_P_REMOVED, "ii", ino, t->op);
 }
 
-/* A link that came and went leaves the inode as it was where another host's clock is ahead, and its times with it: nothing would ever commit that row. */
+/* A link that came and went, or a name that went and came back, leaves the inode as it was where another host's clock is ahead, and its times with it: nothing would ever commit that row. */
 static int drop_if_equal(struct tree *t, uint64_t ino) {
     CLEANUP_RECORD struct record rec = {0};
     struct row_pending p;
@@ -372,6 +372,8 @@ static int do_link(struct tree *t, uint64_t ino, uint64_t parent, const char *na
         r = touch_parent(t, parent, local, now);
     if (r == 0)
         r = hold_named(t, ino, rec.mode, parent, name, n);
+    if (r == 0)
+        r = drop_if_equal(t, ino);
     return r == 0 ? get_attr(t, ino, ret) : r;
 }
 
@@ -483,7 +485,9 @@ static int turn(struct tree *t, const struct row_name *what, const struct place 
 /* It has its new name: the bytes may have waited for it, or must get another key. */
 static int arrived(struct tree *t, const struct row_name *what, const struct place *from, const struct place *to) {
     int r = hold_named(t, what->ino, what->type, to->parent, to->name, to->n);
-    return r == 0 && S_ISREG(what->type) ? home_moved(t, what->ino, &home_name(from), &home_name(to)) : r;
+    if (r == 0 && S_ISREG(what->type))
+        r = home_moved(t, what->ino, &home_name(from), &home_name(to));
+    return r == 0 && !S_ISDIR(what->type) ? drop_if_equal(t, what->ino) : r;
 }
 
 static int move_times(struct tree *t, const struct place *from, const struct place *to, bool was_local, int64_t now) {

@@ -206,6 +206,25 @@ static void linking_behind_a_clock(void **st) {
     tree_box_free(ahead);
 }
 
+/* Likewise. */
+static void a_name_comes_back_behind_a_clock(void **st) {
+    struct tree_box *b = *st, *ahead = tree_box_join(b, "ahead");
+    sim_env_skew(ahead->env, 3600 * NS_PER_S);
+    ok(box_symlink(ahead, "s", "t"));
+    ok(box_link(ahead, "s", "s2"));
+    box_commit(ahead);
+    box_follow(b);
+    ok(box_unlink(b, "s"));
+    ok(box_link(b, "s2", "s"));
+    assert_int_equal(b->tree->pending_rows, 0);
+    ok(box_link(b, "s", "s3"));
+    ok(box_unlink(b, "s"));
+    ok(box_rename(b, "s3", "s", 0));
+    assert_int_equal(b->tree->pending_rows, 0);
+    stays(b, "s->t s2->t");
+    tree_box_free(ahead);
+}
+
 static void removing(void **st) {
     struct tree_box *b = *st;
     ok(box_mkdir(b, "d"));
@@ -677,6 +696,7 @@ int main(void) {
         T(link_counts),
         T(linking),
         T(linking_behind_a_clock),
+        T(a_name_comes_back_behind_a_clock),
         T(removing),
         T(removed_and_made_again),
         T(rename_moves),
