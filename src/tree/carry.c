@@ -570,7 +570,7 @@ static int write_inode(struct carry *c, const struct merge_result *m, const stru
         p = (struct row_pending){.op = t->op, .since = t->op, .written = t->op};
         record_copy(&rec, &i->rec);
     } else {
-        r = MIN(0, real_record(t, source, &mine, &p, i, &rec));
+        r = real_record(t, source, &mine, &p, i, &rec);
     }
     if (r < 0)
         return r;
