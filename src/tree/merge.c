@@ -134,7 +134,8 @@ static void collect_pending(void *ctx, const struct merge_row *at) {
     struct row *row = merge_row_get(m, at->parent, at->name, at->n);
     row->in[MERGE_V] = at->ino;
     row->known |= 1u << MERGE_V;
-    merge_enqueue(m, row, at->ino);
+    if (at->ino != merge_row_in(m, row, MERGE_C)) /* else it stands there for the entry in flight alone: moved, and moved back */
+        merge_enqueue(m, row, at->ino);
 }
 
 /* M2. The queue holds what the records asked for, and behind it every pending row, removals among them, in

@@ -119,6 +119,23 @@ static void a_restart_in_between_changes_nothing(void **st) {
     same(p, "d/ d/g=new f=theirs f (conflicted copy, other 2023-11-14)=mine");
 }
 
+/* Where it began is where the confirmed tree has it: no change of ours, though a row says so while the entry is in flight. */
+static void a_move_there_and_back_while_an_entry_is_in_flight(void **st) {
+    struct pair *p = *st;
+    ok(box_create(p->a, "f"));
+    share(p);
+    store_fault_hold(p->b->store, FAULT_PUT, ".assetfs/journal/");
+    ok(box_rename(p->b, "f", "g", 0));
+    sim_run(p->b->sim, 3 * NS_PER_S);
+    assert_true(p->b->tree->inflight.active);
+    ok(box_rename(p->b, "g", "f", 0));
+    ok(box_rename(p->a, "f", "g", 0));
+    box_commit(p->a);
+    store_fault_release(p->b->store);
+    sim_run(p->b->sim, 10 * NS_PER_S);
+    same(p, "g=");
+}
+
 /* Without a second host: the removal waits for the newer bytes, they for the snapshot, the snapshot must not wait for the removal. */
 static void a_removal_and_a_file_written_again(void **st) {
     struct pair *p = *st;
@@ -257,6 +274,7 @@ int main(void) {
         T(a_new_file_that_is_open_stays_what_it_is),
         T(what_was_made_in_a_removed_directory_brings_it_back),
         T(a_restart_in_between_changes_nothing),
+        T(a_move_there_and_back_while_an_entry_is_in_flight),
         T(a_removal_and_a_file_written_again),
         T(the_same_bytes_and_times_again),
         T(a_file_rewritten_while_its_snapshot_waits),
