@@ -362,6 +362,12 @@ static void do_sync(struct life *l) {
     tree_sync(l->box->tree, sync_done, l);
 }
 
+/* What has a name on its host alone has left the shared tree before. */
+static void left(struct life *l, const struct place *p, uint64_t number) {
+    if (!is_local_place(l, p))
+        note_removal(l, p->ino, number, p->dir, p->name);
+}
+
 static void do_unlink(struct life *l) {
     struct place p = pick_existing(l);
     CLEANUP_TOKENS struct token_list had = {0};
@@ -375,7 +381,7 @@ static void do_unlink(struct life *l) {
     if (r == 0)
         note_removed(l, &had);
     if (r == 0 && p.nlink == 1)
-        note_removal(l, p.ino, number, p.dir, p.name);
+        left(l, &p, number);
 }
 
 static bool stop_at_first(void *arg, const struct names_entry *e) {
@@ -400,7 +406,7 @@ static void do_rmdir(struct life *l) {
     int r = names_rmdir(l->box->tree, p.dir, p.name, strlen(p.name));
     expect(l, "rmdir", &p, r, want);
     if (r == 0)
-        note_removal(l, p.ino, number, p.dir, p.name);
+        left(l, &p, number);
 }
 
 /* Whether dir is `above` or lies below it. */
@@ -453,7 +459,9 @@ static void rename_place(struct life *l, const struct place *from, const struct 
     if (r == 0 && replaces && to->nlink == 1)
         note_removed(l, &had);
     if (r == 0 && !flags && to->ino && to->ino != from->ino && (S_ISDIR(to->mode) || to->nlink == 1))
-        note_removal(l, to->ino, number, to->dir, to->name);
+        left(l, to, number);
+    if (r == 0 && leaves && from->nlink == 1)
+        note_removal(l, from->ino, number, from->dir, from->name);
 }
 
 static void do_rename(struct life *l) {
