@@ -6,10 +6,10 @@
  * then announced in the next entry, which may bring changes or nothing else. Nobody waits for it; when it fails that is logged, and tried again later.
  *
  * When: a host that comes anew replays what was written since the newest checkpoint, at about 20 ms for an entry (a request) and 0.2 ms for a change; a base costs its maker an upload of about
- * 75 bytes a name of the whole tree. So one is due when enough was written to make the replay felt (checkpoint_entries entries, or checkpoint_changes changes, or half of each), but not before
- * the changes are an eighth of the tree's inodes, where an entry counts as checkpoint_changes / checkpoint_entries changes: what is uploaded for checkpoints stays below about 600 bytes a change
- * however large the tree is, a few times its journal entry. Hosts that find one due wait for a random time first, 30 s to 10 min, and for a moment at which nobody uses the mount (for an hour
- * at most), and look again then: one of many hosts makes it, seldom two.
+ * 75 bytes a name of the whole tree. So one is due when enough was written to make the replay felt (checkpoint_entries entries, or checkpoint_changes changes, or half of each; a KiB of the
+ * journal counts as a change where that is more), but not before the changes are an eighth of the tree's inodes, where an entry counts as checkpoint_changes / checkpoint_entries changes: what
+ * is uploaded for checkpoints stays below about 600 bytes a change however large the tree is, a few times its journal entry. Hosts that find one due wait for a random time first, 30 s to 10
+ * min, and for a moment at which nobody uses the mount (for an hour at most), and look again then: one of many hosts makes it, seldom two.
  *
  * Beginning from one: checkpoint_start(). The database then has the directories that somebody has asked for (fault.h), and checkpoint_base.c gives the others out of the base. If a part of the
  * base turns out to be lost or damaged only then, who needs it waits while C is begun anew (rebuild.h): from the one before, or from entry 1.

@@ -502,6 +502,7 @@ int entry_open(const void *p, size_t n, const struct keyring *keys, const char *
         return r;
     if (e.sequence != sequence)
         return -EBADMSG;
+    e.size = n;
     *ret = e;
     memset(&e, 0, sizeof e);
     return 0;

@@ -76,6 +76,7 @@ struct entry {
     char *message;                 /* or NULL */
     struct change *changes;
     size_t n_changes;
+    size_t size;                   /* bytes in the bucket, without its batch; set by entry_open() */
     struct batch_ref batch;        /* more of them follow there */
     bool has_volume;               /* entry 1 */
     uint8_t volume_id[VOLUME_ID_SIZE];

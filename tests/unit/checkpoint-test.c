@@ -220,6 +220,19 @@ static void enough_changes_make_one_due(void **state) {
     assert_true(box->tree->checkpoint.known.ref.seq > 0);
 }
 
+static void enough_bytes_make_one_due(void **state) {
+    (void)state;
+    uint8_t value[60000];
+    set_limits(box, 1000, 50);
+    checkpoint_fill_dir(box, "d", 5);
+    sim_run(box->sim, 2000 * NS_PER_S);
+    assert_int_equal(box->tree->checkpoint.known.ref.seq, 0);
+    env_random(box->tree->env, value, sizeof value);
+    assert_int_equal(names_setxattr(box->tree, box_ino(box, "d"), "user.long", value, sizeof value, 0), 0);
+    sim_run(box->sim, 2000 * NS_PER_S);
+    assert_true(box->tree->checkpoint.known.ref.seq > 0);
+}
+
 static void nobody_hurries(void **state) {
     (void)state;
     set_limits(box, 5, 5);
@@ -552,6 +565,7 @@ int main(void) {
         T(a_read_only_mount_makes_none),
         T(enough_entries_make_one_due),
         T(enough_changes_make_one_due),
+        T(enough_bytes_make_one_due),
         T(nobody_hurries),
         T(a_mount_in_use_is_waited_for_but_not_for_ever),
         T(of_two_hosts_one_makes_it),
