@@ -148,7 +148,7 @@ says 'No such file'
     "$ASSETFS" area set "$TMP/other/public" access=open 'key=v2/{sha256:2}/{sha256}{ext}'
     umount_volume "$TMP/other"
 )
-wait_for sh -c "'$ASSETFS' area list '$MNT' | grep -qx 'later/on access=open class=STANDARD_IA'"
+wait_for sh -c "'$ASSETFS' area list '$MNT' | grep -qx 'public access=open key=v2/{sha256:2}/{sha256}{ext}'" # the last of them
 equals "$(rule "$MNT" public key)" 'v2/{sha256:2}/{sha256}{ext}'
 equals "$(rule "$MNT" later/on class)" STANDARD_IA
 echo new >"$MNT/public/new.txt"
