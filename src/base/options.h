@@ -29,7 +29,7 @@ enum durability { DURABILITY_BUCKET, DURABILITY_CLOSE, DURABILITY_LOCAL };
     X(settle,         DURATION, "settle",         "500ms",  "TIME",     "how long a closed file rests before it is uploaded")        \
     X(poll,           DURATION, "poll",           "5s",     "TIME",     "how often to look for other hosts' changes while the mount is in use") \
     X(checkpoint_entries, NUMBER, "checkpoint_entries", "1000", "NUMBER", "a checkpoint is due after so many journal entries (0: this host makes none by itself)") \
-    X(checkpoint_changes, NUMBER, "checkpoint_changes", "100000", "NUMBER", "or after so many changes (0: this host makes none by itself)") \
+    X(checkpoint_changes, NUMBER, "checkpoint_changes", "100000", "NUMBER", "or after so many changes, or KiB of the journal (0: this host makes none by itself)") \
     X(endpoint,       STRING,   "endpoint",       NULL,     "URL",      "the S3 server (default: Amazon's of the region)")           \
     X(region,         STRING,   "region",         NULL,     "NAME",     "the bucket's region (default: AWS_REGION, the profile's, us-east-1)") \
     X(path_style,     FLAG,     "path_style",     NULL,     NULL,       "address the bucket as endpoint/bucket/, as most servers but Amazon's want it") \
